@@ -1,0 +1,106 @@
+"""Checks of arguments: each returns the value in its working type, or names argument, rule and value."""
+
+import math
+import operator
+from collections.abc import Iterable
+
+import numpy as np
+
+from meanfield.errors import InvalidParameterError
+
+__all__ = ["broadcast", "choice", "integer", "interval", "scalar", "seed_sequence"]
+
+
+def _bounds_rule(low: float, high: float, open_low: bool, open_high: bool) -> str:
+    if high == math.inf:
+        return f"{'>' if open_low else '>='} {low:g}" if low > -math.inf else "finite"
+    if low == -math.inf:
+        return f"{'<' if open_high else '<='} {high:g}"
+    return f"in {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+
+
+def interval(
+    name: str,
+    value,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> np.ndarray:
+    """`value` as a finite float64 array (0-d for a scalar) inside the interval.
+
+    Raises
+    ------
+    InvalidParameterError
+        Not real numbers, empty, not finite, or outside the interval.
+    """
+    try:
+        given = np.asarray(value)
+        if given.dtype.kind not in "iuf":
+            raise TypeError
+        array = given.astype(np.float64)
+    except (TypeError, ValueError):
+        raise InvalidParameterError(f"{name} must be real numbers, got {_short(value)}") from None
+    if array.size == 0:
+        raise InvalidParameterError(f"{name} must not be empty, got an array of shape {array.shape}")
+    finite = np.isfinite(array)
+    if not finite.all():
+        raise InvalidParameterError(f"{name} must be finite, got {array[~finite].flat[0]}")
+    inside = (array > low if open_low else array >= low) & (array < high if open_high else array <= high)
+    if not inside.all():
+        rule = _bounds_rule(low, high, open_low, open_high)
+        raise InvalidParameterError(f"{name} must be {rule}, got {array[~inside].flat[0]}")
+    return array
+
+
+def scalar(name: str, value, **bounds) -> float:
+    """`value` as one finite float inside the interval (the bounds of `interval`)."""
+    array = interval(name, value, **bounds)
+    if array.ndim:
+        raise InvalidParameterError(f"{name} must be a single number, got an array of shape {array.shape}")
+    return float(array)
+
+
+def integer(name: str, value, *, low: int | None = None, high: int | None = None) -> int:
+    """`value` as an int between `low` and `high`, both included; bools and floats are refused."""
+    try:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise InvalidParameterError(f"{name} must be an integer, got {_short(value)}") from None
+    if low is not None and number < low:
+        raise InvalidParameterError(f"{name} must be >= {low}, got {number}")
+    if high is not None and number > high:
+        raise InvalidParameterError(f"{name} must be <= {high}, got {number}")
+    return number
+
+
+def choice(name: str, value, options: Iterable[str]) -> str:
+    """`value` if it is one of the named options."""
+    names = tuple(options)
+    if not isinstance(value, str) or value not in names:
+        raise InvalidParameterError(f"{name} must be one of {', '.join(map(repr, names))}, got {_short(value)}")
+    return value
+
+
+def broadcast(**arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The arrays broadcast against each other; the error names them and their shapes."""
+    try:
+        return tuple(np.broadcast_arrays(*arrays.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {np.shape(array)}" for name, array in arrays.items())
+        raise InvalidParameterError(f"shapes must broadcast, got {shapes}") from None
+
+
+def seed_sequence(seed) -> np.random.SeedSequence:
+    """The SeedSequence of an explicit seed: an integer >= 0, or a SeedSequence itself."""
+    if isinstance(seed, np.random.SeedSequence):
+        return seed
+    return np.random.SeedSequence(integer("seed", seed, low=0))
+
+
+def _short(value) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
