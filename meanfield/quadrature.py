@@ -1,0 +1,245 @@
+"""Gaussian expectations by adaptive composite Gauss-Legendre rules, with error bounds; knows no network.
+
+The functions are resolved once per octave of sqrt(q) on panels graded in x and split at kinks; an expectation at any q
+of the octave is then one weighted sum. Two partitions shifted against each other give the error: a kink that hides
+between a panel's edge and its first node is invisible to every rule of a single partition.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["EPS", "NODES", "WEIGHTS", "HalfLineQuadrature", "Panels", "resolve"]
+
+EPS = float(np.finfo(np.float64).eps)
+ORDER = 16
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(ORDER)
+# Row k gives the k-th Legendre coefficient of the interpolant through the nodes.
+TO_LEGENDRE = (np.polynomial.legendre.legvander(NODES, ORDER - 1) * WEIGHTS[:, None]).T * (np.arange(ORDER) + 0.5)[
+    :, None
+]
+
+RESOLVED = 4e-15  # trailing Legendre coefficients relative to the panel's largest value
+PLATEAU = 1e-9  # a flat tail below this is rounding noise of the function; bisection cannot lower it
+NEGLIGIBLE = 1e-18  # of a whole row's weighted size
+MAX_PANELS = 20_000
+MAX_DEPTH = 60
+ROUNDING = 10 * EPS  # function values (a few ulp), the density and the sum
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Panels on which every row of a vector function is resolved, in increasing order.
+
+    x, w : (panels, ORDER) nodes and weights; values : (rows, panels, ORDER);
+    noise : (rows, panels) trailing coefficients relative to the panel's largest value; complete : False if the panel
+    budget ran out.
+    """
+
+    edges: np.ndarray
+    x: np.ndarray
+    w: np.ndarray
+    values: np.ndarray
+    noise: np.ndarray
+    complete: bool
+
+
+def resolve(
+    rows: Callable[[np.ndarray], np.ndarray],
+    edges: np.ndarray,
+    weight: Callable[[np.ndarray], np.ndarray],
+    *,
+    resolving: slice = slice(None),
+) -> Panels:
+    """Bisect the panels between `edges` until Legendre interpolation resolves `rows` on each.
+
+    Parameters
+    ----------
+    rows : callable
+        From points (n,) to values (rows, n); non-finite values end the refinement of their panel.
+    edges : array (n,)
+        Increasing; put kinks among them.
+    weight : callable
+        Size of the measure at x; panels whose unresolved part it makes negligible are accepted.
+    resolving : slice
+        The rows that decide; the noise of all of them is reported.
+    """
+    left, right = edges[:-1], edges[1:]
+    kept: list[tuple[np.ndarray, ...]] = []
+    total = None
+    budget = MAX_PANELS
+    complete = True
+    for depth in range(MAX_DEPTH + 1):
+        half = (right - left) / 2
+        x = (left + half)[:, None] + half[:, None] * NODES
+        values = rows(x.ravel())
+        values = values.reshape(len(values), *x.shape)
+        coefficients = np.abs(values @ TO_LEGENDRE.T)
+        scale = np.abs(values).max(axis=2)
+        tail = coefficients[:, :, -3:].max(axis=2)
+        middle = coefficients[:, :, 8:12].max(axis=2)
+        size = half * weight(left)
+        if total is None:
+            total = (scale * size).sum(axis=1, keepdims=True)
+        fine = tail <= RESOLVED * scale
+        fine |= (tail <= PLATEAU * scale) & (middle <= 8 * tail)
+        fine |= tail * size <= NEGLIGIBLE * total
+        # Too narrow to bisect, or not finite: the caller sees the values.
+        stop = (right - left <= 8 * EPS * np.maximum(np.abs(left), np.abs(right))) | ~np.isfinite(scale).all(axis=0)
+        done = fine[resolving].all(axis=0) | stop
+        budget -= int(done.sum())
+        if depth == MAX_DEPTH or 2 * int((~done).sum()) > budget:
+            complete = bool(done.all())
+            done[:] = True
+        with np.errstate(invalid="ignore", divide="ignore"):
+            noise = np.where(scale > 0, tail / scale, 0.0)
+        kept.append((left[done], x[done], half[done, None] * WEIGHTS, values[:, done], noise[:, done]))
+        if done.all():
+            break
+        middle_point = (left + half)[~done]
+        left, right = (
+            np.concatenate([left[~done], middle_point]),
+            np.concatenate([middle_point, right[~done]]),
+        )
+    starts, x, w = (np.concatenate([part[i] for part in kept]) for i in range(3))
+    values, noise = (np.concatenate([part[i] for part in kept], axis=1) for i in (3, 4))
+    order = np.argsort(starts, kind="stable")
+    return Panels(np.append(starts[order], edges[-1]), x[order], w[order], values[:, order], noise[:, order], complete)
+
+
+# Multiples of the octave's lower end 2^k. The first ones resolve the Gaussian, the last ones hold nothing but the tail.
+_PARTITIONS = (
+    np.array([0, 0.5, 1, 2, 4, 8, 12, 16, 20, 24]),
+    np.array([0, 0.37, 0.74, 1.48, 2.96, 5.92, 10.3, 14.1, 20.3, 24]),
+)
+_EXTENSIONS = 5  # each doubles the reach, for functions that grow exponentially
+
+
+@dataclass(frozen=True)
+class _Table:
+    x2: np.ndarray  # (nodes,) squared
+    columns: (
+        np.ndarray
+    )  # (nodes, 3 m): integrands, their absolute values, those times the noise; quadrature weight included
+    last: int  # first node of the last block
+    previous: int  # first node of the block before it
+    complete: bool
+
+
+class HalfLineQuadrature:
+    """Expectations over x ~ N(0, q) of integrands folded onto x > 0.
+
+    Parameters
+    ----------
+    rows : callable
+        From x > 0, shape (n,), to values (r, n); the first `resolving` of them decide the panels.
+    integrands : callable
+        From (x, rows) to values (m, n) on the half line, both sides of the origin added.
+    depends : sequence of m lists of int
+        The rows that each integrand is made of: their relative noise becomes its error.
+    kinks : callable
+        ``(low, high)`` to the places on the half line where a row has a kink.
+    resolving : int
+        Number of rows that decide the panels.
+    """
+
+    def __init__(self, rows, integrands, depends, kinks, *, resolving: int) -> None:
+        self._rows = rows
+        self._integrands = integrands
+        self._depends = [list(rows_used) for rows_used in depends]
+        self._kinks = kinks
+        self._resolving = slice(0, resolving)
+        self._tables: dict[tuple[int, int, int], _Table | None] = {}
+
+    def expectation(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """E F(x) and a bound on its error, shapes (m, n), for q > 0 of shape (n,).
+
+        The error is inf where the tails do not settle: the expectation is infinite or beyond float64.
+        """
+        values, errors = self._on_partition(q, 0)
+        check, check_errors = self._on_partition(q, 1)
+        # Twice the difference: two independent roundings may agree by chance, the other terms are floors for that.
+        return values, np.maximum(errors, check_errors) + 2 * np.abs(values - check)
+
+    def values(self, q: np.ndarray) -> np.ndarray:
+        """E F(x) on one partition, without an error bound, for scans that are refined later; nan where it is unsettled."""
+        values, errors = self._on_partition(q, 0)
+        return np.where(np.isfinite(errors), values, np.nan)
+
+    def _on_partition(self, q: np.ndarray, shift: int) -> tuple[np.ndarray, np.ndarray]:
+        octave = np.frexp(np.sqrt(q))[1] - 1  # sqrt(q) in [2^octave, 2^(octave + 1))
+        found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        for k in np.unique(octave):
+            where = np.flatnonzero(octave == k)
+            pending = where
+            for extension in range(_EXTENSIONS + 1):
+                table = self._table(int(k), extension, shift)
+                if table is None:  # not finite there: what the shorter reach gave has to do
+                    break
+                values, errors, settled = _weighted_sums(table, q[pending])
+                found.append((pending, values, errors))
+                pending = pending[~settled]
+                if not pending.size:
+                    break
+        if not found:
+            raise OverflowError(f"the function is not finite within reach of sqrt(q) = {math.sqrt(q.max()):.6g}")
+        m = found[0][1].shape[0]
+        result, bound = np.full((m, q.size), np.nan), np.full((m, q.size), np.inf)
+        for where, values, errors in found:
+            better = errors < bound[:, where]
+            result[:, where] = np.where(better, values, result[:, where])
+            bound[:, where] = np.where(better, errors, bound[:, where])
+        return result, bound
+
+    def _table(self, k: int, extension: int, shift: int) -> _Table | None:
+        key = (k, extension, shift)
+        if key not in self._tables:
+            self._tables[key] = self._build(*key)
+        return self._tables[key]
+
+    def _build(self, k: int, extension: int, shift: int) -> _Table | None:
+        base = _PARTITIONS[shift]
+        multiples = np.concatenate([base, *(base[-4:] * 2.0**e for e in range(1, extension + 1))])
+        blocks = np.unique(multiples) * 2.0**k
+        edges = np.unique(np.concatenate([blocks, self._kinks(0.0, blocks[-1])]))
+        spread = 2.0 ** (k + 1)
+        with np.errstate(all="ignore"):
+            panels = resolve(self._rows, edges, lambda x: np.exp(-((x / spread) ** 2) / 2), resolving=self._resolving)
+            x = panels.x.ravel()
+            folded = self._integrands(x, panels.values.reshape(len(panels.values), -1))
+        finite = np.isfinite(folded).all(axis=0)
+        if not finite.all():
+            # End the domain at the last block that is finite; the tail estimate then speaks for the rest.
+            reach = blocks[np.searchsorted(blocks, x[np.argmin(finite)], side="right") - 1]
+            blocks = blocks[blocks <= reach]
+            if len(blocks) < 4:
+                return None
+        inside = x < blocks[-1]
+        x, folded = x[inside], folded[:, inside]
+        w = panels.w.ravel()[inside]
+        noise = np.array([panels.noise[rows_used].max(axis=0) for rows_used in self._depends])
+        noise = np.repeat(noise, ORDER, axis=1)[:, inside]
+        columns = np.concatenate([folded, np.abs(folded), np.abs(folded) * noise]) * w
+        last, previous = np.searchsorted(x, blocks[[-2, -3]])
+        return _Table(x**2, np.ascontiguousarray(columns.T), int(last), int(previous), panels.complete)
+
+
+def _weighted_sums(table: _Table, q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values, error bounds (m, n) and whether the tails are settled (n,)."""
+    density = np.exp(np.multiply.outer(-0.5 / q, table.x2)) / np.sqrt(2 * np.pi * q)[:, None]
+    sums = (density @ table.columns).T
+    m = len(sums) // 3
+    values, absolute, noisy = sums[:m], sums[m : 2 * m], sums[2 * m :]
+    sizes = table.columns[:, m : 2 * m]
+    last = (density[:, table.last :] @ sizes[table.last :]).T
+    before = (density[:, table.previous : table.last] @ sizes[table.previous : table.last]).T
+    # Blocks that shrink at least twofold leave less than the last one beyond the end.
+    tail = np.where(last <= before / 2, last, np.inf)
+    settled = (tail <= 1e-17 * absolute).all(axis=0) & table.complete
+    # Integrands are at most of fourth power in a row, hence the factor on the rows' relative noise.
+    errors = ROUNDING * absolute + 4 * noisy + tail
+    if not table.complete:
+        errors = errors + 1e-3 * absolute
+    return values, errors, settled
