@@ -1,1 +1,40 @@
-"""Mean-field theory of wide random neural networks: criticality, phases, spectra, checked by simulation."""
+"""Mean-field theory of wide random neural networks: criticality, phases, spectra, checked by simulation.
+
+Every public name is loaded on first use, so that ``import meanfield`` stays light; `verify`, the simulation side,
+is the package beside this one.
+
+>>> import meanfield as mf
+>>> mf.critical_point("tanh", sigma_b=0.3).sigma_w
+1.39558397...
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_NAMES = {
+    "criticality": "CriticalLine CriticalPoint critical_line critical_point critical_points",
+    "diagrams": "PhaseDiagram phase_diagram",
+    "equilibria": "FixedPoint fixed_point fixed_points",
+    "errors": "AccuracyWarning ConvergenceError InvalidParameterError MeanFieldError NoCriticalPointError "
+    "NoFixedPointError NonlinearityError NotDifferentiableError Status UnstableCriticalPointWarning",
+    "expressions": "as_nonlinearity",
+    "initialization": "gain initialize",
+    "maps": "DualKernel Moments Propagation c_map dual_kernel moments propagate q_map",
+    "nonlinearity": "ClosedForm ClosedForms Nonlinearity",
+}
+_HOME = {name: f"meanfield.{module}" for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = sorted([*_HOME, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'meanfield' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
