@@ -13,7 +13,7 @@ from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS, HalfLineQuadrature
 from meanfield.results import Result
 
-__all__ = ["FIELDS", "Moments", "evaluate", "germ", "moments", "refuse_infinite", "scan"]
+__all__ = ["FIELDS", "Moments", "Profile", "evaluate", "germ", "moments", "profile", "refuse_infinite", "scan"]
 
 FIELDS = ("V", "mu_1", "mu_2", "V_slope", "critical_ratio")
 DOCUMENTED_ACCURACY = 1e-10  # relative; looser results come with an AccuracyWarning
@@ -209,3 +209,46 @@ def _at_zero(phi: Nonlinearity) -> tuple[np.ndarray, np.ndarray]:
         bound = float(8 * bounds[3].max() + 2 * abs(V_slope - linear[0]))
     values = np.array([value**2, mu_1, mu_2, V_slope, -(value**2)])
     return values, np.array([2 * EPS, 4 * EPS, 8 * EPS, 0.0, 2 * EPS]) * np.abs(values) + np.array([0, 0, 0, bound, 0])
+
+
+PROFILE_RANGE = (1e-12, 1e8)
+PROFILE_POINTS_PER_DECADE = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """Moments along a logarithmic grid of q, the map on which every search for roots begins.
+
+    q : (n,); rows : (5, n) in the order of FIELDS; bounds : (5, n).
+    """
+
+    q: np.ndarray
+    rows: np.ndarray
+    bounds: np.ndarray
+
+    def row(self, name: str) -> np.ndarray:
+        return self.rows[FIELDS.index(name)]
+
+    def bound(self, name: str) -> np.ndarray:
+        return self.bounds[FIELDS.index(name)]
+
+
+@functools.lru_cache(maxsize=256)
+def profile(phi: Nonlinearity) -> Profile:
+    """The moments of `phi` for q in [1e-12, 1e8], cut where they stop being finite or resolved to six digits."""
+    low, high = (math.log10(end) for end in PROFILE_RANGE)
+    q = np.logspace(low, high, round((high - low) * PROFILE_POINTS_PER_DECADE) + 1)
+    parts = []
+    for octaves in np.array_split(q, 20):
+        try:
+            rows, bounds = evaluate(phi, octaves)
+        except NonlinearityError:
+            break
+        good = (bounds[:2] <= 1e-6 * rows[:2]).all(axis=0) | (rows[:2] == 0).any(axis=0)
+        stop = len(octaves) if good.all() else int(np.argmin(good))
+        parts.append((octaves[:stop], rows[:, :stop], bounds[:, :stop]))
+        if stop < len(octaves):
+            break
+    if not parts or not parts[0][0].size:
+        raise NonlinearityError(f"{phi.name}: E phi^2 or E phi'^2 is infinite for every q in {PROFILE_RANGE}")
+    return Profile(*(np.concatenate([part[i] for part in parts], axis=-1) for i in range(3)))

@@ -24,7 +24,7 @@ TO_LEGENDRE = (np.polynomial.legendre.legvander(NODES, ORDER - 1) * WEIGHTS[:, N
 RESOLVED = 4e-15  # trailing Legendre coefficients relative to the panel's largest value
 PLATEAU = 1e-9  # a flat tail below this is rounding noise of the function; bisection cannot lower it
 NEGLIGIBLE = 1e-18  # of a whole row's weighted size
-MAX_PANELS = 20_000
+MAX_PANELS = 10_000
 MAX_DEPTH = 60
 ROUNDING = 10 * EPS  # function values (a few ulp), the density and the sum
 
@@ -52,6 +52,7 @@ def resolve(
     weight: Callable[[np.ndarray], np.ndarray],
     *,
     resolving: slice = slice(None),
+    resolved: float = RESOLVED,
 ) -> Panels:
     """Bisect the panels between `edges` until Legendre interpolation resolves `rows` on each.
 
@@ -65,6 +66,8 @@ def resolve(
         Size of the measure at x; panels whose unresolved part it makes negligible are accepted.
     resolving : slice
         The rows that decide; the noise of all of them is reported.
+    resolved : float
+        Size of the trailing Legendre coefficients, relative to the largest value, at which a panel is accepted.
     """
     left, right = edges[:-1], edges[1:]
     kept: list[tuple[np.ndarray, ...]] = []
@@ -83,7 +86,7 @@ def resolve(
         size = half * weight(left)
         if total is None:
             total = (scale * size).sum(axis=1, keepdims=True)
-        fine = tail <= RESOLVED * scale
+        fine = tail <= resolved * scale
         fine |= (tail <= PLATEAU * scale) & (middle <= 8 * tail)
         fine |= tail * size <= NEGLIGIBLE * total
         # Too narrow to bisect, or not finite: the caller sees the values.
@@ -119,13 +122,15 @@ _EXTENSIONS = 5  # each doubles the reach, for functions that grow exponentially
 
 @dataclass(frozen=True)
 class _Table:
-    x2: np.ndarray  # (nodes,) squared
-    columns: (
-        np.ndarray
-    )  # (nodes, 3 m): integrands, their absolute values, those times the noise; quadrature weight included
-    last: int  # first node of the last block
-    previous: int  # first node of the block before it
-    complete: bool
+    """x2 : (nodes,) squared nodes; columns : (nodes, 2 m) integrands and then their error densities, weights included;
+    sizes : (m, nodes of the last two blocks) absolute integrands; last, previous : first nodes of those blocks.
+    """
+
+    x2: np.ndarray
+    columns: np.ndarray
+    sizes: np.ndarray
+    last: int
+    previous: int
 
 
 class HalfLineQuadrature:
@@ -221,25 +226,23 @@ class HalfLineQuadrature:
         w = panels.w.ravel()[inside]
         noise = np.array([panels.noise[rows_used].max(axis=0) for rows_used in self._depends])
         noise = np.repeat(noise, ORDER, axis=1)[:, inside]
-        columns = np.concatenate([folded, np.abs(folded), np.abs(folded) * noise]) * w
-        last, previous = np.searchsorted(x, blocks[[-2, -3]])
-        return _Table(x**2, np.ascontiguousarray(columns.T), int(last), int(previous), panels.complete)
+        sizes = np.abs(folded) * w
+        # Integrands are at most of fourth power in a row, hence the factor on the rows' relative noise.
+        doubt = ROUNDING + 4 * noise + (0.0 if panels.complete else 1e-3)
+        columns = np.concatenate([folded * w, sizes * doubt])
+        last, previous = (int(i) for i in np.searchsorted(x, blocks[[-2, -3]]))
+        return _Table(x**2, np.ascontiguousarray(columns.T), sizes[:, previous:], last, previous)
 
 
 def _weighted_sums(table: _Table, q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Values, error bounds (m, n) and whether the tails are settled (n,)."""
     density = np.exp(np.multiply.outer(-0.5 / q, table.x2)) / np.sqrt(2 * np.pi * q)[:, None]
     sums = (density @ table.columns).T
-    m = len(sums) // 3
-    values, absolute, noisy = sums[:m], sums[m : 2 * m], sums[2 * m :]
-    sizes = table.columns[:, m : 2 * m]
-    last = (density[:, table.last :] @ sizes[table.last :]).T
-    before = (density[:, table.previous : table.last] @ sizes[table.previous : table.last]).T
+    values, errors = sums[: len(sums) // 2], sums[len(sums) // 2 :]
+    cut = table.last - table.previous
+    before = table.sizes[:, :cut] @ density[:, table.previous : table.last].T
+    last = table.sizes[:, cut:] @ density[:, table.last :].T
     # Blocks that shrink at least twofold leave less than the last one beyond the end.
     tail = np.where(last <= before / 2, last, np.inf)
-    settled = (tail <= 1e-17 * absolute).all(axis=0) & table.complete
-    # Integrands are at most of fourth power in a row, hence the factor on the rows' relative noise.
-    errors = ROUNDING * absolute + 4 * noisy + tail
-    if not table.complete:
-        errors = errors + 1e-3 * absolute
-    return values, errors, settled
+    settled = (tail <= 1e-3 * errors).all(axis=0)
+    return values, errors + tail, settled

@@ -1,0 +1,176 @@
+"""Expectations of two correlated Gaussians: Mehler's series where it converges, two nested quadratures elsewhere."""
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from meanfield.quadrature import NODES, ORDER, ROUNDING, WEIGHTS, resolve
+
+__all__ = ["MehlerSeries", "mehler_series", "smoothed_products"]
+
+TERMS = 256
+REACH = 14.0  # h_k(z) exp(-z^2/2) is below 1e-21 beyond, for every k < TERMS
+PANEL = 0.5  # resolves the oscillation of h_TERMS, sqrt(TERMS) radians a unit, with ORDER nodes
+SHIFT = 0.19  # of the second partition, which gives the error
+
+Rows = Callable[[np.ndarray], np.ndarray]
+Kinks = Callable[[float, float], np.ndarray]
+
+
+def _normal(z: np.ndarray) -> np.ndarray:
+    return np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+
+
+def _hermite(z: np.ndarray) -> np.ndarray:
+    """Orthonormal Hermite polynomials, shape (TERMS, n)."""
+    h = np.empty((TERMS, z.size))
+    h[0], h[1] = 1.0, z
+    for k in range(1, TERMS - 1):
+        h[k + 1] = (z * h[k] - math.sqrt(k) * h[k - 1]) / math.sqrt(k + 1)
+    return h
+
+
+def _base_edges(shift: float) -> np.ndarray:
+    return np.concatenate([[-REACH], np.arange(-REACH + PANEL - shift, REACH, PANEL), [REACH]])
+
+
+@functools.cache
+def _base_hermite(shift: float) -> np.ndarray:
+    edges = _base_edges(shift)
+    half = np.diff(edges)[:, None] / 2
+    return _hermite((edges[:-1, None] + half + half * NODES).ravel())
+
+
+@dataclass(frozen=True)
+class MehlerSeries:
+    """Hermite coefficients of the rows of a function of one standard normal, on two partitions.
+
+    coefficients : (2, rows, TERMS); rest : (rows,) E f^2 minus the sum of their squares; size : (rows,) E f^2.
+    """
+
+    coefficients: np.ndarray
+    rest: np.ndarray
+    size: np.ndarray
+
+    def product(self, other: "MehlerSeries", row: int, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """E f(u) g(v) = sum_k a_k b_k c^k (Mehler) for row f here and g there, with its error bound; c has shape (n,)."""
+        powers = c[:, None] ** np.arange(TERMS)
+        values = [(powers * (a * b)).sum(axis=1) for a, b in zip(self.coefficients[:, row], other.coefficients[:, row])]
+        size = math.sqrt(self.size[row] * other.size[row])
+        left_out = np.abs(c) ** TERMS * math.sqrt(self.rest[row] * other.rest[row])
+        return values[0], left_out + 2 * np.abs(values[0] - values[1]) + ROUNDING * size
+
+
+def mehler_series(rows: Rows, kinks: Kinks) -> MehlerSeries:
+    """Hermite coefficients of `rows` (from z (n,) to (r, n)), with kinks at ``kinks(low, high)`` in z.
+
+    Raises
+    ------
+    OverflowError
+        A row is not finite within reach.
+    """
+    coefficients, sizes = [], []
+    for shift in (0.0, SHIFT):
+        base = _base_edges(shift)
+        edges = np.unique(np.concatenate([base, kinks(-REACH, REACH)]))
+        with np.errstate(all="ignore"):
+            panels = resolve(rows, edges, _normal)
+        if not np.isfinite(panels.values).all():
+            raise OverflowError("the function is not finite within 14 standard deviations")
+        z = panels.x.ravel()
+        weighted = panels.values.reshape(len(panels.values), -1) * (panels.w.ravel() * _normal(z))
+        h = _base_hermite(shift) if len(panels.edges) == len(base) else _hermite(z)
+        coefficients.append(weighted @ h.T)
+        sizes.append((weighted * panels.values.reshape(len(weighted), -1)).sum(axis=1))
+    size = np.maximum(*sizes)
+    rest = np.maximum(size - (coefficients[0] ** 2).sum(axis=1), 0.0) + ROUNDING * size
+    return MehlerSeries(np.array(coefficients), rest, size)
+
+
+# Inner panels in standard deviations, and outer ones; the second of each is the shifted partition.
+_INNER = (
+    np.array([-11.0, -8, -5.5, -3.5, -1.75, 0, 1.75, 3.5, 5.5, 8, 11]),
+    np.array([-11.0, -7.3, -5.1, -2.9, -1.1, 0.6, 2.3, 4.2, 6.1, 8.4, 11]),
+)
+_OUTER = (
+    np.array([-13.0, -9, -6.5, -4.5, -3, -1.5, 0, 1.5, 3, 4.5, 6.5, 9, 13]),
+    np.array([-13.0, -8.6, -6.1, -3.9, -2.3, -0.8, 0.7, 2.2, 3.8, 5.7, 8.3, 10, 13]),
+)
+OUTER_RESOLVED = 2e-13  # above the inner rule's rounding, which bisection cannot lower
+_BATCH = 1_000_000
+
+
+def smoothed_products(rows: Rows, kinks: Kinks, c: float, q1: float, q2: float) -> tuple[np.ndarray, np.ndarray]:
+    """E f(u) f(v) of each row f, and error bounds, shapes (r,), for Gaussians of variances q1, q2 and correlation c.
+
+    With u = sqrt(q1)(sqrt|c| w + sqrt(1-|c|) z1), v likewise with z2 (and -w for c < 0), the expectation is that of
+    the product of two smoothed functions of w alone, which stays regular as |c| -> 1.
+    """
+    results = []
+    for partition in range(2):
+        smooth = [_Smoothed(rows, kinks, math.copysign(math.sqrt(q * abs(c)), sign), math.sqrt(q * (1 - abs(c))), partition)
+                  for q, sign in ((q1, 1.0), (q2, c))]  # fmt: skip
+        same = q1 == q2 and c > 0
+        edges = np.concatenate([_OUTER[partition], *(part.outer_breaks() for part in smooth[: 1 if same else 2])])
+        edges = np.unique(edges[np.abs(edges) <= _OUTER[partition][-1]])
+
+        def outer(w: np.ndarray, smooth=smooth, same=same) -> np.ndarray:
+            first = smooth[0](w)
+            return np.concatenate([first, first if same else smooth[1](w)])
+
+        with np.errstate(all="ignore"):
+            panels = resolve(outer, edges, _normal, resolved=OUTER_RESOLVED)
+        if not np.isfinite(panels.values).all():
+            raise OverflowError("the function is not finite within 13 standard deviations")
+        r = len(panels.values) // 2
+        first, second = panels.values[:r], panels.values[r:]
+        density = panels.w * _normal(panels.x)
+        values = (first * second * density).sum(axis=(1, 2))
+        noise = panels.noise[:r] + panels.noise[r:] + (0.0 if panels.complete else 1e-3)
+        doubt = (np.abs(first * second * density).sum(axis=2) * (2 * ROUNDING + noise)).sum(axis=1)
+        results.append((values, doubt))
+    (values, doubt), (check, check_doubt) = results
+    return values, np.maximum(doubt, check_doubt) + 2 * np.abs(values - check)
+
+
+class _Smoothed:
+    """g(w) = E f(a w + s z) for the rows of f: Gauss-Legendre panels that follow the mean, split where f asks for it."""
+
+    def __init__(self, rows: Rows, kinks: Kinks, a: float, s: float, partition: int) -> None:
+        self._rows, self._a, self._s = rows, a, s
+        self._window = _INNER[partition]
+        reach = 13.0 * abs(a) + 11.0 * s
+        spread = math.hypot(a, s)
+        edges = spread * _OUTER[partition]
+        self._kinks = kinks(-reach, reach)
+        edges = np.unique(np.concatenate([[-reach], edges[np.abs(edges) < reach], [reach], self._kinks]))
+        with np.errstate(all="ignore"):
+            self._breaks = resolve(rows, edges, lambda y: np.exp(-((y / spread) ** 2) / 2)).edges
+
+    def outer_breaks(self) -> np.ndarray:
+        """Where g may turn sharply: at the scales of f itself, and within a few s of its kinks."""
+        ramps = (self._kinks[:, None] + self._s * np.array([-9.0, -4, -1.5, 0, 1.5, 4, 9])).ravel()
+        return np.concatenate([self._breaks, ramps]) / self._a
+
+    def __call__(self, w: np.ndarray) -> np.ndarray:
+        mean = self._a * w
+        reach = self._s * self._window[-1]
+        first = np.searchsorted(self._breaks, mean - reach)
+        most = int((np.searchsorted(self._breaks, mean + reach) - first).max(initial=0))
+        index = np.minimum(first[:, None] + np.arange(most), len(self._breaks) - 1)
+        # Panels live in z, where the density is smooth to rounding however small s is.
+        breaks = np.clip((self._breaks[index] - mean[:, None]) / self._s, self._window[0], self._window[-1])
+        window = np.broadcast_to(self._window, (len(w), len(self._window)))
+        edges = np.sort(np.concatenate([window, breaks], axis=1), axis=1)
+        batch = max(1, _BATCH // (edges.shape[1] * ORDER))
+        parts = [self._integrate(mean[i : i + batch], edges[i : i + batch]) for i in range(0, len(w), batch)]
+        return np.concatenate(parts, axis=1)
+
+    def _integrate(self, mean: np.ndarray, edges: np.ndarray) -> np.ndarray:
+        half = np.diff(edges, axis=1)[:, :, None] / 2
+        z = (edges[:, :-1, None] + half) + half * NODES
+        values = self._rows((mean[:, None, None] + self._s * z).ravel())
+        return (values.reshape(len(values), *z.shape) * (half * WEIGHTS * _normal(z))).sum(axis=(2, 3))
