@@ -117,6 +117,7 @@ _PARTITIONS = (
     np.array([0, 0.5, 1, 2, 4, 8, 12, 16, 20, 24]),
     np.array([0, 0.37, 0.74, 1.48, 2.96, 5.92, 10.3, 14.1, 20.3, 24]),
 )
+_GRADING = (1.0, 0.74)
 _EXTENSIONS = 5  # each doubles the reach, for functions that grow exponentially
 
 
@@ -166,7 +167,8 @@ class HalfLineQuadrature:
         values, errors = self._on_partition(q, 0)
         check, check_errors = self._on_partition(q, 1)
         # Twice the difference: two independent roundings may agree by chance, the other terms are floors for that.
-        return values, np.maximum(errors, check_errors) + 2 * np.abs(values - check)
+        bounds = np.maximum(errors, check_errors) + 2 * np.abs(values - check)
+        return values, np.where(np.isnan(bounds), np.inf, bounds)
 
     def values(self, q: np.ndarray) -> np.ndarray:
         """E F(x) on one partition, without an error bound, for scans that are refined later; nan where it is unsettled."""
@@ -208,7 +210,9 @@ class HalfLineQuadrature:
         base = _PARTITIONS[shift]
         multiples = np.concatenate([base, *(base[-4:] * 2.0**e for e in range(1, extension + 1))])
         blocks = np.unique(multiples) * 2.0**k
-        edges = np.unique(np.concatenate([blocks, self._kinks(0.0, blocks[-1])]))
+        # Graded in x too: a function's own scale is x ~ 1, and a kink there must not hide in a panel of width sqrt(q).
+        grading = 2.0 ** np.arange(-4, k - 1) * _GRADING[shift]
+        edges = np.unique(np.concatenate([blocks, grading, self._kinks(0.0, blocks[-1])]))
         spread = 2.0 ** (k + 1)
         with np.errstate(all="ignore"):
             panels = resolve(self._rows, edges, lambda x: np.exp(-((x / spread) ** 2) / 2), resolving=self._resolving)
