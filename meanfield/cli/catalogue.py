@@ -1,0 +1,1 @@
+"""``meanfield list``: the nonlinearities known by name."""

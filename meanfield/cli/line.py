@@ -1,0 +1,63 @@
+"""``meanfield line``: the critical line."""
+
+import click
+
+from meanfield.cli.options import declare, phi_argument
+from meanfield.cli.output import Answer, deliver, print_table
+
+
+@declare(
+    "line",
+    example="meanfield line tanh --sigma-b 0 0.5 --points 11",
+    suffixes=(".json", ".csv", ".npz", ".png", ".pdf", ".svg"),
+)
+@phi_argument
+@click.option("--sigma-b", type=float, nargs=2, metavar="LOW HIGH", help="Range of sigma_b, evenly spaced.")
+@click.option("--q-star", type=float, nargs=2, metavar="LOW HIGH", help="Or range of q_star, spaced in ratio.")
+@click.option("--points", type=click.IntRange(1, 100_000), default=21, show_default=True, help="Points on it.")
+def command(phi, sigma_b, q_star, points, as_json, output) -> None:
+    """The critical line of PHI: (sigma_w, sigma_b) where gradients keep their size.
+
+    Without a range it is followed from q_star = 0.001 to 10.
+    """
+    import numpy as np
+
+    import meanfield as mf
+    from meanfield.arguments import interval
+
+    if sigma_b is not None and q_star is not None:
+        raise click.UsageError("give one of --sigma-b, --q-star", click.get_current_context())
+    nonlinearity = mf.as_nonlinearity(phi)
+    if sigma_b is not None:
+        low, high = interval("sigma_b", sigma_b, low=0.0)
+        line = mf.critical_line(nonlinearity, sigma_b=np.linspace(low, high, points))
+    else:
+        low, high = interval("q_star", q_star or (1e-3, 10.0), low=0.0, open_low=True)
+        line = mf.critical_line(nonlinearity, q_star=np.geomspace(low, high, points))
+    fields = {name: getattr(line, name) for name in ("q_star", "sigma_w", "sigma_b", "alpha", "stable", "error")}
+    fields["status"] = [mf.Status(code).name.lower() for code in line.status]
+
+    def show() -> None:
+        rows = [
+            [f"{q:.6g}", f"{w:.10g}", f"{b:.10g}", f"{alpha:.6g}", "yes" if stable else "no", state]
+            for q, w, b, alpha, stable, state in zip(
+                *(fields[name] for name in ("q_star", "sigma_w", "sigma_b", "alpha", "stable", "status")), strict=True
+            )
+        ]
+        print_table(
+            ("q_star", "sigma_w", "sigma_b", "alpha", "stable", "status"),
+            rows,
+            title=f"critical line of {nonlinearity.name}",
+        )
+
+    def figure():
+        from meanfield.plotting import plot_critical_line
+
+        return plot_critical_line(line, title=nonlinearity.name).figure
+
+    deliver(
+        "line",
+        Answer(data={"phi": nonlinearity.name, **line.to_dict(), **fields}, show=show, table=fields, figure=figure),
+        as_json=as_json,
+        output=output,
+    )

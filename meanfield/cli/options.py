@@ -1,0 +1,105 @@
+"""What the commands share: the PHI argument, their options, and a parser for which PHI may start with "-"."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["PhiCommand", "declare", "phi_argument", "seed_option", "workers_option"]
+
+
+class PhiCommand(click.Command):
+    """A command whose positional words may start with one "-", as an expression does: ``-x+tanh(x)``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        options, words = self._split(args)
+        return super().parse_args(ctx, [*options, "--", *words] if words else options)
+
+    def _split(self, args: list[str]) -> tuple[list[str], list[str]]:
+        arity = {"--help": 0, "-h": 0}
+        for param in self.params:
+            if isinstance(param, click.Option):
+                arity |= dict.fromkeys((*param.opts, *param.secondary_opts), 0 if param.is_flag else param.nargs)
+        options: list[str] = []
+        words: list[str] = []
+        rest = list(args)
+        while rest:
+            head = rest.pop(0)
+            if head == "--":
+                words += rest
+                break
+            if head in arity:
+                options += [head, *rest[: arity[head]]]
+                del rest[: arity[head]]
+            elif head.startswith("--"):
+                options.append(head)  # --name=value, or unknown, which click says better
+            else:
+                words.append(head)
+        return options, words
+
+
+class OutputFile(click.ParamType):
+    """A file that can be written, with one of the suffixes; found out before the long work, not after it."""
+
+    name = "file"
+
+    def __init__(self, suffixes: tuple[str, ...]) -> None:
+        self.suffixes = suffixes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(value)
+        if path.suffix.lower() not in self.suffixes:
+            self.fail(f"{str(value)!r} must end in one of {' '.join(self.suffixes)}", param, ctx)
+        if path.is_dir():
+            self.fail(f"{str(value)!r} is a directory", param, ctx)
+        try:
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+        except OSError as error:
+            self.fail(f"cannot write {str(value)!r}: {error.strerror}", param, ctx)
+        if path.exists() and not os.access(path, os.W_OK):
+            self.fail(f"cannot write {str(value)!r}: it is read-only", param, ctx)
+        return path
+
+
+phi_argument = click.argument("phi")
+
+seed_option = click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Seed of all randomness; the same seed gives the same numbers.",
+)
+
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Worker processes; the numbers do not depend on it.",
+)
+
+
+def declare(name: str, *, example: str, suffixes: tuple[str, ...]) -> Callable[[Callable], click.Command]:
+    """The decorator of every command: --json, --output, --traceback and the example in its help."""
+
+    def decorate(function: Callable) -> click.Command:
+        for option in (
+            click.option("--traceback", is_flag=True, expose_value=False, help="Show where an error comes from."),
+            click.option(
+                "--output",
+                type=OutputFile(suffixes),
+                metavar="FILE",
+                help=f"Write the result to FILE instead; its suffix, {' '.join(suffixes)}, is the format.",
+            ),
+            click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+        ):
+            function = option(function)
+        epilog = f"\b\nExample:\n  {example}"
+        return click.command(name, cls=PhiCommand, epilog=epilog, context_settings={"max_content_width": 100})(function)
+
+    return decorate

@@ -1,0 +1,164 @@
+"""Where results go: the screen, one JSON object, or a file whose suffix is its format."""
+
+import csv
+import io
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from meanfield.cli.session import Session, close_quietly
+
+__all__ = ["SCHEMA_VERSION", "Answer", "deliver", "document", "echo", "print_table", "write_bytes"]
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A result in the forms a command can hand out.
+
+    Attributes
+    ----------
+    data : the fields of its JSON object
+    show : prints it for a reader
+    table : columns of its CSV
+    arrays : arrays of its NPZ, the columns if not given
+    figure : makes its matplotlib figure
+    seed : the seed it depends on
+    """
+
+    data: Mapping[str, Any]
+    show: Callable[[], None]
+    table: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, Any] | None = None
+    figure: Callable[[], Any] | None = None
+    seed: int | None = None
+
+
+def deliver(name: str, answer: Answer, *, as_json: bool, output: Path | None) -> None:
+    """The answer of command `name`, to stdout or to `output`."""
+    if output is not None:
+        write_bytes(output, _file_bytes(name, answer, output.suffix.lower()))
+        click.echo(f"Wrote {output}", err=True)
+    if as_json:
+        from meanfield.results import json_text
+
+        echo(json_text(document(name, answer)))
+    elif output is None:
+        answer.show()
+
+
+def document(name: str, answer: Answer) -> dict[str, Any]:
+    """The JSON object of an answer: schema_version, command, provenance, then its fields."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": name,
+        "provenance": _provenance(answer),
+        **answer.data,
+    }
+
+
+def _provenance(answer: Answer) -> dict[str, Any]:
+    from meanfield.results import provenance
+
+    session: Session = click.get_current_context().find_root().obj
+    return provenance(seed=answer.seed, command=session.command, wall_time=session.wall_time)
+
+
+def _file_bytes(name: str, answer: Answer, suffix: str) -> bytes:
+    from meanfield.results import json_text
+
+    if suffix == ".json":
+        return (json_text(document(name, answer)) + "\n").encode()
+    if suffix == ".csv":
+        return _csv_text(answer.table).encode()
+    if suffix == ".npz":
+        return _npz_bytes(answer)
+    from meanfield.plotting import image_bytes
+
+    assert answer.figure is not None
+    return image_bytes(answer.figure(), suffix.removeprefix("."), provenance=_provenance(answer))
+
+
+def _csv_text(table: Mapping[str, Any]) -> str:
+    import numpy as np
+
+    columns = [np.atleast_1d(np.asarray(column)) for column in table.values()]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(table)
+    for row in zip(*(column.tolist() for column in columns), strict=True):
+        writer.writerow([_cell(value) for value in row])
+    return buffer.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    # A spreadsheet would run text that starts like this as a formula.
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
+def _npz_bytes(answer: Answer) -> bytes:
+    import numpy as np
+
+    from meanfield.results import json_text
+
+    columns = answer.table if answer.arrays is None else answer.arrays
+    arrays = {name: np.asarray(column) for name, column in columns.items()}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays, provenance=np.asarray(json_text(_provenance(answer), indent=None)))
+    return buffer.getvalue()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: into a temporary one beside it, then in its place."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def echo(text: str = "") -> None:
+    """Print on stdout; if nobody reads any more, go on quietly, since the exit code still counts."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        close_quietly()
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
+    """A plain table on stdout, numbers to the right; text is printed as it is, without markup."""
+    import shutil
+    import sys
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title=Text(title) if title else None)
+    for index, header in enumerate(headers):
+        table.add_column(Text(header), justify="left" if index == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    buffer = io.StringIO()
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else 200
+    console = Console(file=buffer, markup=False, highlight=False, width=width, force_terminal=terminal)
+    console.print(table)
+    echo("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))

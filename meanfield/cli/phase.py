@@ -1,0 +1,81 @@
+"""``meanfield phase``: the phase diagram, on the screen or in a file."""
+
+import click
+
+from meanfield.cli.options import declare, phi_argument, workers_option
+from meanfield.cli.output import Answer, deliver, echo
+
+NUMBERS = ("q_star", "alpha", "chi_1", "c_star", "chi_c", "xi_q", "xi_c", "xi_gradient", "error")
+LETTERS = {"ordered": ".", "critical": "=", "chaotic": "#", "unbounded": " "}
+
+
+@declare(
+    "phase",
+    example="meanfield phase tanh --sigma-w 0.5 3 --sigma-b 0 1 --output phase.png",
+    suffixes=(".png", ".pdf", ".svg", ".csv", ".npz", ".json"),
+)
+@phi_argument
+@click.option(
+    "--sigma-w", type=float, nargs=2, metavar="LOW HIGH", help="Range of sigma_w; by default around criticality."
+)
+@click.option("--sigma-b", type=float, nargs=2, metavar="LOW HIGH", help="Range of sigma_b.")
+@click.option(
+    "--points", type=click.IntRange(2, 2000), nargs=2, default=(61, 41), show_default=True, help="Columns and rows."
+)
+@click.option("--q0", type=float, default=1.0, show_default=True, help="Variance of the first pre-activation.")
+@click.option(
+    "--field",
+    type=click.Choice(["phase", *NUMBERS[:-1], "n_fixed_points"]),
+    default="phase",
+    show_default=True,
+    help="What a figure shows.",
+)
+@workers_option
+def command(phi, sigma_w, sigma_b, points, q0, field, workers, as_json, output) -> None:
+    """The phase diagram of PHI: ordered, chaotic or unbounded, over sigma_w and sigma_b."""
+    import numpy as np
+
+    import meanfield as mf
+    from meanfield.arguments import interval
+    from meanfield.cli.defaults import default_point, default_window
+    from meanfield.cli.pool import pool
+
+    nonlinearity = mf.as_nonlinearity(phi)
+    if sigma_w is None or sigma_b is None:
+        point = default_point(nonlinearity)
+        window = default_window(point.sigma_w, point.sigma_b)
+        sigma_w, sigma_b = sigma_w or window[0], sigma_b or window[1]
+    columns = np.linspace(*interval("sigma_w", sigma_w, low=0.0, open_low=True), points[0])
+    rows = np.linspace(*interval("sigma_b", sigma_b, low=0.0), points[1])
+    with pool(workers, "phase diagram") as executor:
+        diagram = mf.phase_diagram(nonlinearity, columns, rows, q0=q0, executor=executor)
+
+    def show() -> None:
+        echo(
+            f"{nonlinearity.name}: sigma_w {columns[0]:g} to {columns[-1]:g} across, sigma_b {rows[0]:g} to {rows[-1]:g} up"
+        )
+        for line in np.asarray(diagram.phase)[::-1]:
+            echo("".join(LETTERS[name] for name in line))
+        echo(". ordered   # chaotic   = critical   blank: lengths grow without bound")
+
+    def figure():
+        from meanfield.plotting import plot_phase_diagram
+
+        line = mf.critical_line(nonlinearity, q_star=np.geomspace(1e-6, 1e4, 801)) if field == "phase" else None
+        return plot_phase_diagram(diagram, field=field, line=line, title=nonlinearity.name).figure
+
+    across, up = np.meshgrid(columns, rows)
+    table = {"sigma_w": across.ravel(), "sigma_b": up.ravel()}
+    table |= {name: np.ravel(getattr(diagram, name)) for name in (*NUMBERS, "n_fixed_points")}
+    table["phase"] = np.ravel(diagram.phase).astype(str)
+    table["status"] = np.array([mf.Status(code).name.lower() for code in np.ravel(diagram.status)])
+    data = {
+        "phi": nonlinearity.name,
+        "q0": q0,
+        **diagram.to_dict(),
+        "status": table["status"].reshape(np.shape(diagram.status)),
+    }
+    grid = {name: column.reshape(across.shape) for name, column in table.items()}
+    arrays = {**grid, "sigma_w": columns, "sigma_b": rows}
+    answer = Answer(data=data, show=show, table=table, arrays=arrays, figure=figure)
+    deliver("phase", answer, as_json=as_json, output=output)

@@ -1,0 +1,48 @@
+"""How critical and fixed points are shown to a reader."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from meanfield.cli.output import echo, print_table
+
+__all__ = ["field_lines", "fixed_point_table", "number"]
+
+
+def number(value: float) -> str:
+    """A number with the digits a reader wants: twelve at most, none made up."""
+    return f"{value:.12g}"
+
+
+def _bound(error: float) -> str:
+    return "exact" if error == 0 else f"± {error:.1e}" if math.isfinite(error) else ""
+
+
+def field_lines(title: str, point: Any) -> None:
+    """A critical point, one field a line, each with its error bound."""
+    meanings = {
+        "sigma_w": "weights ~ N(0, sigma_w^2/fan_in)",
+        "sigma_b": "biases ~ N(0, sigma_b^2)",
+        "q_star": "variance of the pre-activations",
+        "alpha": "slope of the length map: below 1 lengths settle here, above 1 they drift away",
+    }
+    echo(title)
+    for name, meaning in meanings.items():
+        bound = _bound(point.errors.get(name, math.nan))
+        echo(f"  {name:<8} {number(getattr(point, name)):<16} {bound:<10}  {meaning}".rstrip())
+    echo(f"  {'stable':<8} {'yes' if point.stable else 'no'}")
+
+
+def fixed_point_table(title: str, points: Iterable[Any]) -> None:
+    """Fixed points, one a row."""
+    names = ("q_star", "alpha", "stable", "chi_1", "c_star", "chi_c", "xi_q", "xi_c", "xi_gradient", "phase")
+    rows = [[_cell(getattr(point, name)) for name in names] for point in points]
+    print_table(names, rows, title=title)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return "-" if math.isnan(value) else f"{value:.8g}"
+    return str(value)
