@@ -14,7 +14,7 @@ from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS, HalfLineQuadrature
 from meanfield.results import Result
 
-__all__ = ["DualKernel", "correlation", "dual_kernel", "series"]
+__all__ = ["DualKernel", "correlation", "dual_kernel", "evaluate_kernel", "series"]
 
 SERIES_ACCURACY = 1e-13  # relative to sqrt(V(q1) V(q2)); beyond it the nested quadrature is tried too
 
@@ -73,7 +73,7 @@ def dual_kernel(phi: Nonlinearity, c, *, q1=1.0, q2=None) -> DualKernel:
     pairs, which = np.unique(np.stack([flat_1, flat_2], axis=1), axis=0, return_inverse=True)
     for k, (a, b) in enumerate(pairs):
         where = which.ravel() == k
-        values[:, where], errors[:, where] = _at_variances(phi, flat_c[where], float(a), float(b))
+        values[:, where], errors[:, where] = evaluate_kernel(phi, flat_c[where], float(a), float(b))
     refuse_infinite(phi, np.maximum(flat_1, flat_2), errors)
     value, derivative = (row.reshape(cs.shape)[()] for row in values)
     value_error, derivative_error = (row.reshape(cs.shape)[()] for row in errors)
@@ -88,7 +88,8 @@ def dual_kernel(phi: Nonlinearity, c, *, q1=1.0, q2=None) -> DualKernel:
     )
 
 
-def _at_variances(phi: Nonlinearity, c: np.ndarray, q1: float, q2: float) -> tuple[np.ndarray, np.ndarray]:
+def evaluate_kernel(phi: Nonlinearity, c: np.ndarray, q1: float, q2: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rows E phi phi and E phi' phi' at correlations c (n,): values and absolute error bounds, (2, n)."""
     values, errors = np.full((2, c.size), np.nan), np.full((2, c.size), np.inf)
     for row, name in enumerate(("dual_value", "dual_derivative")):
         hook = getattr(phi.closed_forms, name)

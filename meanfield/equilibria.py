@@ -1,0 +1,423 @@
+"""Fixed points of the length map, their stability, the correlation they lead to, depth scales and phase."""
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+
+from meanfield.arguments import scalar
+from meanfield.dual_kernels import evaluate_kernel, series
+from meanfield.errors import ConvergenceError, NoFixedPointError, Status
+from meanfield.expressions import as_nonlinearity
+from meanfield.gaussian_moments import FIELDS, Profile, evaluate, germ, profile, refuse_infinite, scan
+from meanfield.nonlinearity import Nonlinearity
+from meanfield.quadrature import EPS
+from meanfield.results import Result
+
+__all__ = ["FixedPoint", "fixed_point", "fixed_points", "is_stable", "root_in_q"]
+
+ULPS = 8 * EPS  # rounding that a comparison with 1 forgives, beyond the reported error
+LARGEST_Q = 1e16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FixedPoint(Result):
+    """A fixed point of the length map q -> sigma_w^2 V(q) + sigma_b^2 and what holds there.
+
+    Attributes
+    ----------
+    sigma_w, sigma_b : float
+        Standard deviations of weights and biases.
+    q_star : float
+        The length: variance of the pre-activations.
+    alpha : float
+        Slope of the length map.
+    stable : bool
+        alpha < 1, or alpha = 1 and nothing nearby moves away.
+    chi_1 : float
+        sigma_w^2 E phi'^2: slope of the correlation map at 1, and growth of squared gradients per layer.
+    c_star, chi_c : float
+        The stable correlation and the slope there; nan at q_star = 0.
+    xi_q, xi_c, xi_gradient : float
+        Depth scales in layers, -1/ln of |alpha|, chi_c and chi_1; xi_gradient is negative where gradients grow; xi_q
+        is nan where the length is unstable.
+    phase : str
+        "ordered" (chi_1 < 1), "chaotic" (chi_1 > 1) or "critical".
+    error : float
+        Absolute error bound of q_star.
+    errors : dict
+        Bounds of every numeric field.
+    status : Status
+
+    References
+    ----------
+    .. [1] Poole et al., arXiv:1606.05340. [2] Schoenholz et al., arXiv:1611.01232, eqs. 6-12.
+    """
+
+    sigma_w: float
+    sigma_b: float
+    q_star: float
+    alpha: float
+    stable: bool
+    chi_1: float
+    c_star: float
+    chi_c: float
+    xi_q: float
+    xi_c: float
+    xi_gradient: float
+    phase: str
+    error: float
+    errors: dict[str, float]
+    status: Status
+
+
+def fixed_points(phi, sigma_w, sigma_b) -> tuple[FixedPoint, ...]:
+    """All fixed points of the length map, by increasing q_star; () if the length grows without bound from every start.
+
+    Parameters
+    ----------
+    phi : str or Nonlinearity
+    sigma_w : float, > 0
+    sigma_b : float, >= 0
+
+    Returns
+    -------
+    tuple of FixedPoint
+        Where every q is fixed (critical ReLU), the one at q = 1, with a status that says so.
+
+    Raises
+    ------
+    InvalidParameterError
+        A parameter is outside its range.
+    NonlinearityError
+        E phi^2 or E phi'^2 is infinite for every q.
+
+    Examples
+    --------
+    >>> [round(point.q_star, 6) for point in fixed_points("relu", 1.0, 0.5)]
+    [0.5]
+    """
+    nonlinearity, sigma_w, sigma_b = _checked(phi, sigma_w, sigma_b)
+    landscape = _landscape(nonlinearity, sigma_w, sigma_b)
+    if landscape.neutral:
+        return (_describe(nonlinearity, sigma_w, sigma_b, 1.0, landscape),)
+    return tuple(_describe(nonlinearity, sigma_w, sigma_b, q, landscape) for q in landscape.roots)
+
+
+def fixed_point(phi, sigma_w, sigma_b, *, q0=1.0) -> FixedPoint:
+    """The fixed point that the length reaches from `q0`.
+
+    Parameters
+    ----------
+    phi : str or Nonlinearity
+    sigma_w : float, > 0
+    sigma_b : float, >= 0
+    q0 : float, >= 0
+        Variance of the first layer's pre-activations.
+
+    Returns
+    -------
+    FixedPoint
+
+    Raises
+    ------
+    InvalidParameterError
+        A parameter is outside its range.
+    NoFixedPointError
+        The length grows without bound from `q0`; the message names the attractors that other starts reach.
+
+    Examples
+    --------
+    >>> point = fixed_point("tanh", 2.5, 0.3)
+    >>> round(point.q_star, 4), point.phase
+    (4.0791, 'chaotic')
+    """
+    nonlinearity, sigma_w, sigma_b = _checked(phi, sigma_w, sigma_b)
+    start = scalar("q0", q0, low=0.0)
+    landscape = _landscape(nonlinearity, sigma_w, sigma_b)
+    q = start if landscape.neutral else _attractor(nonlinearity, sigma_w, sigma_b, start, landscape)
+    return _describe(nonlinearity, sigma_w, sigma_b, q, landscape)
+
+
+def _checked(phi, sigma_w, sigma_b) -> tuple[Nonlinearity, float, float]:
+    return (
+        as_nonlinearity(phi),
+        scalar("sigma_w", sigma_w, low=0.0, open_low=True),
+        scalar("sigma_b", sigma_b, low=0.0),
+    )
+
+
+@dataclass(frozen=True)
+class _Landscape:
+    """The drift F(q) = sigma_w^2 V(q) + sigma_b^2 - q along the profile of phi, and its zeros.
+
+    sign : (n,) sign of F, 0 within its error; rising : (n,) is the length map increasing there;
+    roots : zeros of F, increasing; neutral : F is 0 everywhere.
+    """
+
+    profile: Profile
+    sign: np.ndarray
+    rising: np.ndarray
+    roots: tuple[float, ...]
+    neutral: bool
+
+    def sign_beside(self, q: float, side: int) -> int:
+        """The nearest sign of F that is not 0 above (side = 1) or below (-1) q; 0 if there is none."""
+        known = np.flatnonzero(self.sign)
+        if side > 0:
+            known = known[self.profile.q[known] > q * (1 + 1e-6)]
+            return int(self.sign[known[0]]) if known.size else 0
+        known = known[self.profile.q[known] < q * (1 - 1e-6)]
+        return int(self.sign[known[-1]]) if known.size else 0
+
+
+def _drift(phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float) -> tuple[float, float]:
+    """F(q) and F'(q)."""
+    rows = scan(phi, np.array([q]))
+    return sigma_w**2 * float(rows[0, 0]) + sigma_b**2 - q, sigma_w**2 * float(rows[3, 0]) - 1
+
+
+def root_in_q(function, low: float, high: float) -> float:
+    """The zero between two lengths where ``function(q)`` = (value, slope) has opposite signs, to rounding of q.
+
+    Newton's method, given up for Brent's in ln q when it leaves the bracket or is slow.
+    """
+    q = math.sqrt(low * high)
+    for _ in range(8):
+        value, slope = function(q)
+        step = value / slope if slope else math.inf
+        if not low <= q - step <= high:
+            break
+        q -= step
+        if abs(step) <= 4 * EPS * q:
+            return q
+    return math.exp(brentq(lambda t: function(math.exp(t))[0], math.log(low), math.log(high), xtol=EPS, rtol=4 * EPS))
+
+
+@functools.lru_cache(maxsize=4096)
+def _landscape(phi: Nonlinearity, sigma_w: float, sigma_b: float) -> _Landscape:
+    table = profile(phi)
+    q, V, slope = table.q, table.row("V"), sigma_w**2 * table.row("V_slope")
+    drift = sigma_w**2 * V + sigma_b**2 - q
+    noise = sigma_w**2 * table.bound("V") + 4 * EPS * (q + sigma_b**2 + sigma_w**2 * V)
+    sign = np.where(np.abs(drift) <= noise, 0, np.sign(drift)).astype(int)
+    at_origin = sigma_b == 0 and germ(phi)[0] == 0
+    if at_origin and not sign.any():
+        return _Landscape(table, sign, slope >= 0, (), True)
+
+    brackets = []
+    known = np.flatnonzero(sign)
+    for i, j in zip(known[:-1], known[1:], strict=True):
+        if sign[i] != sign[j]:
+            brackets.append((q[i], q[j]))
+        elif sign[i] * (slope[i] - 1) < 0 < sign[i] * (slope[j] - 1):
+            brackets.extend(_around_extremum(phi, sigma_w, sigma_b, q[i], q[j], sign[i]))
+    if known.size and sign[known[0]] < 0 and not at_origin:
+        # F(q) >= sigma_w^2 V(0+) + sigma_b^2 - q up to rounding, so a root lies above half of that.
+        floor = (sigma_w**2 * germ(phi)[0] ** 2 + sigma_b**2) / 2
+        while floor > 0 and _drift(phi, sigma_w, sigma_b, floor)[0] <= 0:
+            floor /= 1024
+        if floor > 0:
+            brackets.insert(0, (floor, q[known[0]]))
+    if known.size and sign[known[-1]] > 0 and slope[-1] < 1 - 1e-9 and q[-1] >= 1e8:
+        far = next((x for x in 10.0 ** np.arange(9, 17) if _drift(phi, sigma_w, sigma_b, float(x))[0] < 0), None)
+        if far is not None:
+            brackets.append((q[known[-1]], far))
+    drift_at = functools.partial(_drift, phi, sigma_w, sigma_b)
+    roots = [0.0] if at_origin else []
+    roots += [low if low == high else root_in_q(drift_at, low, high) for low, high in brackets]
+    return _Landscape(table, sign, slope >= 0, tuple(roots), False)
+
+
+def _around_extremum(phi, sigma_w: float, sigma_b: float, low: float, high: float, sign: int) -> list:
+    """Brackets of two near roots between grid points of equal sign, where F turns towards zero in between."""
+
+    def slope(t: float) -> float:
+        return _drift(phi, sigma_w, sigma_b, math.exp(t))[1]
+
+    turn = math.exp(brentq(slope, math.log(low), math.log(high), xtol=1e-12))
+    depth = _drift(phi, sigma_w, sigma_b, turn)[0]
+    if abs(depth) <= 1e-14 * turn:
+        return [(turn, turn)]
+    return [(low, turn), (turn, high)] if depth * sign < 0 else []
+
+
+def _attractor(phi: Nonlinearity, sigma_w: float, sigma_b: float, start: float, landscape: _Landscape) -> float:
+    """Where the orbit of `start` ends: followed until the map is increasing all the way to the next root."""
+    roots, q = np.array(landscape.roots), start
+    grid = landscape.profile.q
+    for _ in range(1000):
+        near = roots[np.abs(roots - q) <= ULPS * q] if roots.size else roots
+        if near.size:
+            return float(near[0])
+        values, bounds = evaluate(phi, np.array([q]))
+        refuse_infinite(phi, np.array([q]), bounds[:2])
+        image = float(sigma_w**2 * values[0, 0] + sigma_b**2)
+        ahead = roots[roots > q] if image > q else roots[roots < q]
+        target = (ahead[0] if image > q else ahead[-1]) if ahead.size else math.inf
+        between = (grid >= min(q, target)) & (grid <= max(q, target))
+        if sigma_w**2 * values[3, 0] >= 0 and landscape.rising[between].all():
+            if math.isfinite(target):
+                return float(target)
+            raise NoFixedPointError(_unbounded_message(phi, sigma_w, sigma_b, start, landscape))
+        if math.isfinite(target) and abs(image - target) <= 1e-6 * target and abs(image - q) <= 1e-6 * target:
+            return float(target)
+        if not image <= LARGEST_Q:
+            raise NoFixedPointError(_unbounded_message(phi, sigma_w, sigma_b, start, landscape))
+        q = image
+    raise ConvergenceError(f"{phi.name}: the length has not settled within 1000 layers from q0 = {start:g}", q)
+
+
+def _unbounded_message(phi: Nonlinearity, sigma_w: float, sigma_b: float, start: float, landscape: _Landscape) -> str:
+    message = (
+        f"{phi.name}: q grows without bound from q0 = {start:g} at sigma_w = {sigma_w:g}, sigma_b = {sigma_b:g}, "
+        "so no fixed point is reached"
+    )
+    attractors = [q for q in landscape.roots if landscape.sign_beside(q, 1) <= 0 <= landscape.sign_beside(q, -1)]
+    if not attractors:
+        return f"{message}; lower sigma_w"
+    return f"{message}; a smaller q0 reaches q_star = {', '.join(f'{q:.6g}' for q in attractors)}"
+
+
+def is_stable(alpha: float, bound: float, below: int, above: int) -> bool:
+    """alpha < 1, or alpha = 1 within `bound` and the drift on neither side (signs, 0: none) leads away."""
+    if abs(alpha - 1) <= bound + ULPS:
+        return below >= 0 and above <= 0
+    return alpha < 1
+
+
+def _describe(phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float, landscape: _Landscape) -> FixedPoint:
+    values, bounds = evaluate(phi, np.array([q]))
+    refuse_infinite(phi, np.array([q]), bounds[:2])
+    V, mu_1, mu_2, V_slope, _ = (float(v) for v in values[:, 0])
+    alpha, chi_1 = sigma_w**2 * V_slope, sigma_w**2 * mu_1
+    if q == 0:
+        alpha = chi_1
+    alpha_bound = sigma_w**2 * float(bounds[3, 0]) + 2 * EPS * abs(alpha)
+    chi_bound = sigma_w**2 * float(bounds[1, 0]) + 2 * EPS * chi_1
+    if q == 0:
+        alpha_bound = chi_bound
+    if landscape.neutral:
+        error, alpha = 0.0, 1.0
+    else:
+        residual = abs(sigma_w**2 * V + sigma_b**2 - q) + sigma_w**2 * float(bounds[0, 0]) + 2 * EPS * q
+        error = residual / max(abs(1 - alpha), math.sqrt(EPS)) if q else 0.0
+    if error:
+        # How far the slopes move with q: V'' from neighbours, and |mu_1'| <= sqrt(mu_2/2)/q by Cauchy-Schwarz.
+        beside = scan(phi, q * np.array([1 - 1e-3, 1 + 1e-3]))[3]
+        alpha_bound += 2 * sigma_w**2 * abs(float(beside[1] - beside[0])) / (2e-3 * q) * error
+        chi_bound += sigma_w**2 * math.sqrt(mu_2 / 2) / q * error
+    stable = is_stable(alpha, alpha_bound, landscape.sign_beside(q, -1) if q else 0, landscape.sign_beside(q, 1))
+
+    critical = abs(chi_1 - 1) <= chi_bound + ULPS
+    phase = "critical" if critical else "ordered" if chi_1 < 1 else "chaotic"
+    c_star, chi_c, c_bound, chi_c_bound = _correlation(phi, sigma_w, sigma_b, q, chi_1, chi_bound, phase)
+    marginal = abs(alpha - 1) <= alpha_bound + ULPS
+    xi_q = math.inf if marginal else math.nan if alpha > 1 else _depth_scale(abs(alpha))
+    errors = {
+        "q_star": error,
+        "alpha": alpha_bound,
+        "chi_1": chi_bound,
+        "c_star": c_bound,
+        "chi_c": chi_c_bound,
+        "xi_q": _depth_scale_bound(abs(alpha), alpha_bound),
+        "xi_c": _depth_scale_bound(chi_c, chi_c_bound),
+        "xi_gradient": _depth_scale_bound(chi_1, chi_bound),
+    }
+    return FixedPoint(
+        sigma_w=sigma_w,
+        sigma_b=sigma_b,
+        q_star=q,
+        alpha=alpha,
+        stable=stable,
+        chi_1=chi_1,
+        c_star=c_star,
+        chi_c=chi_c,
+        xi_q=xi_q,
+        xi_c=math.inf if critical and q else _depth_scale(chi_c),
+        xi_gradient=math.inf if critical else _depth_scale(chi_1),
+        phase=phase,
+        error=error,
+        errors=errors,
+        status=_status(landscape, error, q),
+    )
+
+
+def _status(landscape: _Landscape, error: float, q: float) -> Status:
+    if landscape.neutral:
+        return Status.EVERY_Q_FIXED
+    return Status.LOW_ACCURACY if error > 1e-6 * q else Status.CONVERGED
+
+
+def _depth_scale(slope: float) -> float:
+    """-1/ln(slope): layers after which a deviation shrinks e-fold; 0 for slope 0, infinite for slope 1."""
+    if math.isnan(slope):
+        return math.nan
+    if slope == 0:
+        return 0.0
+    return math.inf if slope == 1 else -1 / math.log(slope)
+
+
+def _depth_scale_bound(slope: float, bound: float) -> float:
+    if math.isnan(slope):
+        return math.nan
+    if slope <= bound or slope == 1 or bound >= abs(math.log(slope)) * slope:
+        return math.inf
+    return bound / ((slope - bound) * math.log(slope) ** 2)
+
+
+def _correlation(
+    phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float, chi_1: float, chi_bound: float, phase: str
+) -> tuple[float, float, float, float]:
+    """c_star, the slope there, and bounds of both."""
+    if q == 0:
+        return math.nan, math.nan, math.nan, math.nan
+    if phase != "chaotic":
+        return 1.0, chi_1, 0.0, chi_bound
+    # The map is a power series with non-negative coefficients that sum to 1 (Mehler): one fixed point below 1.
+    terms = series(phi, q)
+    if terms.has_decayed(1):
+        return _correlation_by_series(sigma_w**2 * terms.coefficients[0, 0] ** 2 / q, chi_1, chi_bound)
+    # Newton's method from c = 0 rises monotonically to it.
+    c = 0.0
+    for _ in range(200):
+        (value, derivative), (value_bound, derivative_bound) = evaluate_kernel(phi, np.array([c]), q, q)
+        image = (sigma_w**2 * float(value[0]) + sigma_b**2) / q
+        slope = sigma_w**2 * float(derivative[0])
+        if slope >= 1:  # rounding has carried the iterate past the minimum of f(c) - c
+            return 1.0, chi_1, 1 - c + math.sqrt(EPS), chi_bound
+        step = (image - c) / (1 - slope)
+        if step <= 2 * EPS:
+            break
+        c = min(c + step, 1.0)
+    local = sigma_w**2 * float(value_bound[0]) / q + 4 * EPS
+    bound = (abs(image - c) + local) / max(1 - slope, math.sqrt(local))
+    return c, slope, bound, sigma_w**2 * float(derivative_bound[0]) + 2 * EPS * slope + _bend(c, slope, chi_1) * bound
+
+
+def _correlation_by_series(p: np.ndarray, chi_1: float, chi_bound: float) -> tuple[float, float, float, float]:
+    """c_star = 1 - e from sum_k p_k [1 - (1-e)^k] = e, divided by e: free of the cancellation in f(c) - c near 1."""
+    k = np.arange(len(p))
+
+    def decay(e: float) -> float:
+        return float(p @ -np.expm1(k * math.log1p(-e))) / e - 1 if e < 1 else float(p[1:].sum()) - 1
+
+    # decay(e) falls and is convex, from chi_1 - 1 at 0 with a slope of at most sum_k p_k k (k-1)/2 in size.
+    low = (chi_1 - 1) / max(float(p @ (k * (k - 1.0))) / 2, chi_1 - 1)
+    if decay(1.0) >= 0:  # an odd phi without bias: f(0) = 0 to rounding
+        e = 1.0
+    else:
+        while decay(low) < 0:
+            low /= 2
+        e = brentq(decay, low, 1.0, xtol=EPS, rtol=4 * EPS)
+    c = 1 - e
+    slope = float((p[1:] * k[1:]) @ c ** (k[1:] - 1.0))
+    bound = (8 * EPS * chi_1 + chi_bound) * e / max(1 - slope, EPS) + EPS
+    return c, slope, bound, chi_bound + 8 * EPS + _bend(c, slope, chi_1) * bound
+
+
+def _bend(c: float, slope: float, chi_1: float) -> float:
+    """A bound on f'' at c: f' is convex, so its slope is at most that of the chord to 1."""
+    return (chi_1 - slope) / max(1 - c, EPS)
