@@ -161,9 +161,10 @@ def smoothed_products(rows: Rows, kinks: Kinks, c: float, q1: float, q2: float) 
         first, second = panels.values[:r], panels.values[r:]
         density = panels.w * _normal(panels.x)
         values = (first * second * density).sum(axis=(1, 2))
-        noise = panels.noise[:r] + panels.noise[r:] + (0.0 if panels.complete else 1e-3)
-        doubt = (np.abs(first * second * density).sum(axis=2) * (2 * ROUNDING + noise)).sum(axis=1)
-        results.append((values, doubt))
+        noise, other_noise = panels.noise[:r, :, None], panels.noise[r:, :, None]
+        slack = 2 * ROUNDING if panels.complete else 1e-3
+        doubt = slack * np.abs(first * second) + np.abs(first) * other_noise + (np.abs(second) + other_noise) * noise
+        results.append((values, (doubt * density).sum(axis=(1, 2))))
     (values, doubt), (check, check_doubt) = results
     return values, np.maximum(doubt, check_doubt) + 2 * np.abs(values - check)
 

@@ -158,7 +158,7 @@ def _fully_correlated(phi: Nonlinearity, sign: float, q1: float, q2: float) -> t
         places = [np.abs(phi.kinks_between(-abs(s) * high, abs(s) * high) / s) for s in (a, b)]
         return np.unique(np.concatenate(places))
 
-    rule = HalfLineQuadrature(rows, integrands, [[0, 2, 4, 6], [1, 3, 5, 7]], kinks, resolving=8)
+    rule = HalfLineQuadrature(rows, integrands, kinks, resolving=8)
     values, errors = rule.expectation(np.array([1.0]))
     return values[:, 0], errors[:, 0]
 

@@ -291,7 +291,7 @@ def is_stable(alpha: float, bound: float, below: int, above: int) -> bool:
 def _describe(phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float, landscape: _Landscape) -> FixedPoint:
     values, bounds = evaluate(phi, np.array([q]))
     refuse_infinite(phi, np.array([q]), bounds[:2])
-    V, mu_1, mu_2, V_slope, _ = (float(v) for v in values[:, 0])
+    V, mu_1, _, V_slope, _ = (float(v) for v in values[:, 0])
     alpha, chi_1 = sigma_w**2 * V_slope, sigma_w**2 * mu_1
     if q == 0:
         alpha = chi_1
@@ -305,10 +305,11 @@ def _describe(phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float, lands
         residual = abs(sigma_w**2 * V + sigma_b**2 - q) + sigma_w**2 * float(bounds[0, 0]) + 2 * EPS * q
         error = residual / max(abs(1 - alpha), math.sqrt(EPS)) if q else 0.0
     if error:
-        # How far the slopes move with q: V'' from neighbours, and |mu_1'| <= sqrt(mu_2/2)/q by Cauchy-Schwarz.
-        beside = scan(phi, q * np.array([1 - 1e-3, 1 + 1e-3]))[3]
-        alpha_bound += 2 * sigma_w**2 * abs(float(beside[1] - beside[0])) / (2e-3 * q) * error
-        chi_bound += sigma_w**2 * math.sqrt(mu_2 / 2) / q * error
+        # How far the slopes move with q, by difference quotients with a safety factor of 2.
+        beside = scan(phi, q * np.array([1 - 1e-4, 1 + 1e-4]))
+        moves = 2 * sigma_w**2 * error / (2e-4 * q)
+        alpha_bound += moves * abs(float(beside[3, 1] - beside[3, 0]))
+        chi_bound += moves * abs(float(beside[1, 1] - beside[1, 0]))
     stable = is_stable(alpha, alpha_bound, landscape.sign_beside(q, -1) if q else 0, landscape.sign_beside(q, 1))
 
     critical = abs(chi_1 - 1) <= chi_bound + ULPS

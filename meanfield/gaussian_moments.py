@@ -125,13 +125,10 @@ def _quadrature(phi: Nonlinearity) -> HalfLineQuadrature:
             ]
         )
 
-    both, slopes, bends, turns = [0, 1], [2, 3], [4, 5], [6, 7]
-    depends = [both, slopes, slopes, both + slopes + (turns if value else []), bends, bends, turns]
-
     def kinks(low: float, high: float) -> np.ndarray:
         return np.unique(np.abs(phi.kinks_between(-high, high)))
 
-    return HalfLineQuadrature(rows, integrands, depends, kinks, resolving=4)
+    return HalfLineQuadrature(rows, integrands, kinks, resolving=4)
 
 
 def _assemble(phi: Nonlinearity, q: np.ndarray, *, bounded: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -34,8 +34,8 @@ class Panels:
     """Panels on which every row of a vector function is resolved, in increasing order.
 
     x, w : (panels, ORDER) nodes and weights; values : (rows, panels, ORDER);
-    noise : (rows, panels) trailing coefficients relative to the panel's largest value; complete : False if the panel
-    budget ran out.
+    noise : (rows, panels) size of the trailing Legendre coefficients: what is unresolved, or rounding;
+    complete : False if the panel budget ran out.
     """
 
     edges: np.ndarray
@@ -87,8 +87,9 @@ def resolve(
         if total is None:
             total = (scale * size).sum(axis=1, keepdims=True)
         fine = tail <= resolved * scale
-        fine |= (tail <= PLATEAU * scale) & (middle <= 8 * tail)
-        fine |= tail * size <= NEGLIGIBLE * total
+        flat = middle <= 8 * tail
+        fine |= flat & (tail <= PLATEAU * scale)
+        fine |= tail * size <= np.where(flat, 1e3 * NEGLIGIBLE, NEGLIGIBLE) * total
         # Too narrow to bisect, or not finite: the caller sees the values.
         stop = (right - left <= 8 * EPS * np.maximum(np.abs(left), np.abs(right))) | ~np.isfinite(scale).all(axis=0)
         done = fine[resolving].all(axis=0) | stop
@@ -96,9 +97,7 @@ def resolve(
         if depth == MAX_DEPTH or 2 * int((~done).sum()) > budget:
             complete = bool(done.all())
             done[:] = True
-        with np.errstate(invalid="ignore", divide="ignore"):
-            noise = np.where(scale > 0, tail / scale, 0.0)
-        kept.append((left[done], x[done], half[done, None] * WEIGHTS, values[:, done], noise[:, done]))
+        kept.append((left[done], x[done], half[done, None] * WEIGHTS, values[:, done], tail[:, done]))
         if done.all():
             break
         middle_point = (left + half)[~done]
@@ -143,18 +142,15 @@ class HalfLineQuadrature:
         From x > 0, shape (n,), to values (r, n); the first `resolving` of them decide the panels.
     integrands : callable
         From (x, rows) to values (m, n) on the half line, both sides of the origin added.
-    depends : sequence of m lists of int
-        The rows that each integrand is made of: their relative noise becomes its error.
     kinks : callable
         ``(low, high)`` to the places on the half line where a row has a kink.
     resolving : int
         Number of rows that decide the panels.
     """
 
-    def __init__(self, rows, integrands, depends, kinks, *, resolving: int) -> None:
+    def __init__(self, rows, integrands, kinks, *, resolving: int) -> None:
         self._rows = rows
         self._integrands = integrands
-        self._depends = [list(rows_used) for rows_used in depends]
         self._kinks = kinks
         self._resolving = slice(0, resolving)
         self._tables: dict[tuple[int, int, int], _Table | None] = {}
@@ -217,7 +213,13 @@ class HalfLineQuadrature:
         with np.errstate(all="ignore"):
             panels = resolve(self._rows, edges, lambda x: np.exp(-((x / spread) ** 2) / 2), resolving=self._resolving)
             x = panels.x.ravel()
-            folded = self._integrands(x, panels.values.reshape(len(panels.values), -1))
+            rows = panels.values.reshape(len(panels.values), -1)
+            folded = self._integrands(x, rows)
+            doubt = (ROUNDING if panels.complete else 1e-3) * np.abs(folded)
+            for r, noise in enumerate(panels.noise):
+                moved = rows.copy()
+                moved[r] += np.repeat(noise, ORDER)
+                doubt += np.abs(self._integrands(x, moved) - folded)
         finite = np.isfinite(folded).all(axis=0)
         if not finite.all():
             # End the domain at the last block that is finite; the tail estimate then speaks for the rest.
@@ -228,12 +230,8 @@ class HalfLineQuadrature:
         inside = x < blocks[-1]
         x, folded = x[inside], folded[:, inside]
         w = panels.w.ravel()[inside]
-        noise = np.array([panels.noise[rows_used].max(axis=0) for rows_used in self._depends])
-        noise = np.repeat(noise, ORDER, axis=1)[:, inside]
+        columns = np.concatenate([folded, doubt[:, inside]]) * w
         sizes = np.abs(folded) * w
-        # Integrands are at most of fourth power in a row, hence the factor on the rows' relative noise.
-        doubt = ROUNDING + 4 * noise + (0.0 if panels.complete else 1e-3)
-        columns = np.concatenate([folded * w, sizes * doubt])
         last, previous = (int(i) for i in np.searchsorted(x, blocks[[-2, -3]]))
         return _Table(x**2, np.ascontiguousarray(columns.T), sizes[:, previous:], last, previous)
 

@@ -1,0 +1,471 @@
+"""The critical line: pairs (sigma_w, sigma_b) at whose fixed point the correlation map has slope one."""
+
+import functools
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+
+from meanfield.arguments import interval, scalar
+from meanfield.equilibria import is_stable
+from meanfield.errors import InvalidParameterError, NoCriticalPointError, Status, UnstableCriticalPointWarning
+from meanfield.expressions import as_nonlinearity
+from meanfield.gaussian_moments import PROFILE_RANGE, evaluate, germ, profile, refuse_infinite, scan
+from meanfield.nonlinearity import Nonlinearity
+from meanfield.quadrature import EPS
+from meanfield.results import Result
+
+__all__ = ["CriticalLine", "CriticalPoint", "critical_line", "critical_point", "critical_points", "stability_onset"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CriticalPoint(Result):
+    """A point of the critical line, chi_1 = sigma_w^2 E phi'^2 = 1 at a fixed point q_star of the length map.
+
+    Attributes
+    ----------
+    sigma_w, sigma_b : float
+        Standard deviations of weights and biases.
+    q_star : float
+        The length that is fixed there.
+    alpha : float
+        Slope of the length map.
+    stable : bool
+        Does the length return to q_star? If not, it drifts away and the network is not critical at depth.
+    error : float
+        Absolute error bound that holds for sigma_w, sigma_b and q_star.
+    errors : dict
+        The bound of each field.
+    status : Status
+    """
+
+    sigma_w: float
+    sigma_b: float
+    q_star: float
+    alpha: float
+    stable: bool
+    error: float
+    errors: dict[str, float]
+    status: Status
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CriticalLine(Result):
+    """Critical points as arrays of one shape; nan, and a status, where there is none.
+
+    Attributes
+    ----------
+    sigma_w, sigma_b, q_star, alpha : array of float
+    stable : array of bool
+    error : array of float
+        Bound that holds for sigma_w, sigma_b and q_star.
+    errors : dict of arrays
+    status : array of Status, dtype object
+    """
+
+    sigma_w: np.ndarray
+    sigma_b: np.ndarray
+    q_star: np.ndarray
+    alpha: np.ndarray
+    stable: np.ndarray
+    error: np.ndarray
+    errors: dict[str, np.ndarray]
+    status: np.ndarray
+
+
+def critical_point(phi, *, sigma_b=None, sigma_w=None, q_star=None) -> CriticalPoint:
+    """The critical point with the given sigma_b, sigma_w or q_star: the stable one of smallest q_star.
+
+    Parameters
+    ----------
+    phi : str or Nonlinearity
+    sigma_b : float, >= 0, optional
+    sigma_w : float, > 0, optional
+    q_star : float, >= 0, optional
+        Exactly one of the three.
+
+    Returns
+    -------
+    CriticalPoint
+        If only unstable ones exist, the first of them, with a warning.
+
+    Raises
+    ------
+    InvalidParameterError
+        None or several of the three are given, or one is outside its range.
+    NoCriticalPointError
+        The critical line has no such point; the message says what it reaches.
+
+    Warns
+    -----
+    UnstableCriticalPointWarning
+        The length is repelled from q_star.
+
+    Notes
+    -----
+    At a given q, sigma_w^2 = 1/mu_1(q) and sigma_b^2 = q - sigma_w^2 V(q).
+
+    References
+    ----------
+    .. [1] Schoenholz et al., arXiv:1611.01232, eq. 10. [2] Hayou et al., arXiv:1902.06853, algorithm 1.
+
+    Examples
+    --------
+    >>> point = critical_point("tanh", sigma_b=0.3)
+    >>> round(point.sigma_w, 10), round(point.q_star, 10)
+    (1.3955839751, 0.7634747669)
+    """
+    points = critical_points(phi, sigma_b=sigma_b, sigma_w=sigma_w, q_star=q_star)
+    point = next((p for p in points if p.stable), points[0])
+    if not point.stable:
+        warnings.warn(_unstable_message(as_nonlinearity(phi), point), UnstableCriticalPointWarning, stacklevel=2)
+    return point
+
+
+def critical_points(phi, *, sigma_b=None, sigma_w=None, q_star=None) -> tuple[CriticalPoint, ...]:
+    """Every critical point with the given sigma_b, sigma_w or q_star, by increasing q_star.
+
+    Parameters, Raises
+    ------------------
+    As `critical_point`; instability is told by `stable`, without a warning.
+
+    Examples
+    --------
+    >>> [point.stable for point in critical_points("silu", sigma_b=0.2)]
+    [False]
+    """
+    nonlinearity = as_nonlinearity(phi)
+    name, value = _the_one_given(sigma_b=sigma_b, sigma_w=sigma_w, q_star=q_star)
+    target = scalar(name, value, low=0.0, open_low=name == "sigma_w")
+    curve = _curve(nonlinearity)
+    if name == "q_star":
+        points = [_at_length(nonlinearity, target)] if curve.defined_at(nonlinearity, target) else []
+    elif curve.degenerate:
+        meets = _meets_degenerate_line(nonlinearity, name, target)
+        points = [_at_length(nonlinearity, 1.0, **{name: target})] if meets else []
+    elif name == "sigma_b":
+        points = [_at_length(nonlinearity, q, sigma_b=target) for q in _lengths_at_sigma_b(nonlinearity, target)]
+    else:
+        points = [_at_length(nonlinearity, q, sigma_w=target) for q in _lengths_at_sigma_w(nonlinearity, target)]
+    if not points:
+        raise NoCriticalPointError(_nowhere_message(nonlinearity, name, target))
+    return tuple(points)
+
+
+def critical_line(phi, *, q_star=None, sigma_b=None) -> CriticalLine:
+    """The critical line at given lengths or at given bias scales.
+
+    Parameters
+    ----------
+    phi : str or Nonlinearity
+    q_star : array, >= 0, optional
+        Lengths; the line is explicit in them.
+    sigma_b : array, >= 0, optional
+        Bias standard deviations; for each the point that `critical_point` chooses. Exactly one of the two.
+
+    Returns
+    -------
+    CriticalLine
+        Of the shape given; nan and Status.NO_CRITICAL_POINT where there is none.
+
+    Raises
+    ------
+    InvalidParameterError
+        None or both are given, or a value is outside its range.
+
+    Examples
+    --------
+    >>> critical_line("sin", q_star=[0.5, 1.0]).sigma_w.round(6)
+    array([1.209176, 1.327394])
+    """
+    nonlinearity = as_nonlinearity(phi)
+    name, value = _the_one_given(q_star=q_star, sigma_b=sigma_b)
+    given = interval(name, value, low=0.0)
+    if name == "q_star":
+        return _line_at_lengths(nonlinearity, given)
+    lengths = np.full(given.shape, np.nan)
+    for index in np.ndindex(given.shape):
+        try:
+            points = critical_points(nonlinearity, sigma_b=given[index])
+        except NoCriticalPointError:
+            continue
+        lengths[index] = next((p for p in points if p.stable), points[0]).q_star
+    return _line_at_lengths(nonlinearity, lengths, sigma_b=given)
+
+
+def _the_one_given(**arguments) -> tuple[str, object]:
+    given = [(name, value) for name, value in arguments.items() if value is not None]
+    if len(given) != 1:
+        names = ", ".join(arguments)
+        raise InvalidParameterError(
+            f"exactly one of {names} must be given, got {' and '.join(n for n, _ in given) or 'none'}"
+        )
+    return given[0]
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """sigma_w and sigma_b^2 along the profile of phi, extrema of both added as nodes: monotone between neighbours.
+
+    q : (n,); sigma_w : (n,); variance : (n,) sigma_b^2, 0 within its error, negative where there is no point;
+    degenerate : sigma_b = 0 and sigma_w the same at every q (linear and ReLU-like phi).
+    """
+
+    q: np.ndarray
+    sigma_w: np.ndarray
+    variance: np.ndarray
+    degenerate: bool
+
+    def defined_at(self, phi: Nonlinearity, q: float) -> bool:
+        values, bounds = evaluate(phi, np.array([q]))
+        return bool(values[1, 0] > 0 and values[4, 0] >= -bounds[4, 0])
+
+
+@functools.lru_cache(maxsize=256)
+def _curve(phi: Nonlinearity) -> _Curve:
+    table = profile(phi)
+    usable = table.row("mu_1") > 1e-300  # phi' vanishes at the scale of a small q (a dead zone): no line there
+    q, mu_1 = table.q[usable], table.row("mu_1")[usable]
+    ratio, bound = table.row("critical_ratio")[usable], table.bound("critical_ratio")[usable]
+    sigma_w, variance = mu_1**-0.5, np.where(np.abs(ratio) <= bound, 0.0, ratio) / mu_1
+    if q.size and not variance.any():
+        return _Curve(q, sigma_w, variance, True)
+    variance_at = functools.partial(_variance, phi)
+    extra = _turning_points(functools.partial(_sigma_w, phi), q, sigma_w) + _turning_points(variance_at, q, variance)
+    told = variance != 0
+    extra += _crossings(variance_at, q[told], variance[told], 0.0)  # where the line begins and ends
+    if extra:
+        new = np.array(extra)
+        rows = scan(phi, new)
+        q = np.concatenate([q, new])
+        order = np.argsort(q)
+        q = q[order]
+        sigma_w = np.concatenate([sigma_w, rows[1] ** -0.5])[order]
+        ends = rows[4] / rows[1]
+        ends[np.abs(ends) <= 1e-12 * new] = 0.0
+        variance = np.concatenate([variance, ends])[order]
+    return _Curve(q, sigma_w, variance, False)
+
+
+def _turning_points(function, q: np.ndarray, values: np.ndarray) -> list[float]:
+    """Local extrema between grid points, refined; those within rounding of a flat stretch are left out."""
+    steps = np.diff(values)
+    steps[np.abs(steps) <= 1e-11 * np.abs(values[1:])] = 0.0
+    found = []
+    for i in np.flatnonzero(steps[:-1] * steps[1:] < 0):
+        sign = -1.0 if steps[i] > 0 else 1.0
+        result = minimize_scalar(
+            lambda t, sign=sign: sign * function(math.exp(t)),
+            bounds=(math.log(q[i]), math.log(q[i + 2])),
+            method="bounded",
+            options={"xatol": 1e-9},
+        )
+        found.append(math.exp(result.x))
+    return found
+
+
+def _sigma_w(phi: Nonlinearity, q: float) -> float:
+    return float(scan(phi, np.array([q]))[1, 0]) ** -0.5
+
+
+def _variance(phi: Nonlinearity, q: float) -> float:
+    rows = scan(phi, np.array([q]))
+    return float(rows[4, 0] / rows[1, 0])
+
+
+def _crossings(function, q: np.ndarray, values: np.ndarray, target: float) -> list[float]:
+    """Lengths at which function(q) = target, one for each pair of neighbouring grid points on both sides of it."""
+    above = values > target
+    found = []
+    for i in np.flatnonzero(above[:-1] != above[1:]):
+        if values[i] == target:
+            found.append(float(q[i]))
+            continue
+        low, high = math.log(q[i]), math.log(q[i + 1])
+        if (function(q[i]) - target) * (function(q[i + 1]) - target) > 0:
+            continue  # rounding decides the sign at a node that touches the target
+        found.append(math.exp(brentq(lambda t: function(math.exp(t)) - target, low, high, xtol=EPS, rtol=4 * EPS)))
+    return found
+
+
+def _lengths_at_sigma_b(phi: Nonlinearity, sigma_b: float) -> list[float]:
+    curve = _curve(phi)
+    starts_at_origin = germ(phi)[0] == 0 and evaluate(phi, np.zeros(1))[0][1, 0] > 0
+    lengths = []
+    if sigma_b == 0:
+        if starts_at_origin:
+            lengths.append(0.0)
+        # Crossings between points of either sign; where the line leaves 0 it has q = 0, found above.
+        known = curve.variance != 0
+        return lengths + _crossings(functools.partial(_variance, phi), curve.q[known], curve.variance[known], 0.0)
+    if starts_at_origin and curve.q.size and curve.variance[0] > sigma_b**2:
+        return [_below_profile(phi, sigma_b)]
+    return _crossings(functools.partial(_variance, phi), curve.q, curve.variance, sigma_b**2)
+
+
+def _below_profile(phi: Nonlinearity, sigma_b: float) -> float:
+    """A length below the profile's first: sigma_b^2 grows as a power of q there, taken from its first points."""
+    curve = _curve(phi)
+    power = math.log(curve.variance[40] / curve.variance[20]) / math.log(curve.q[40] / curve.q[20])
+    return float(curve.q[20] * (sigma_b**2 / curve.variance[20]) ** (1 / power))
+
+
+def _lengths_at_sigma_w(phi: Nonlinearity, sigma_w: float) -> list[float]:
+    curve = _curve(phi)
+    lengths = []
+    at_zero, bounds = evaluate(phi, np.zeros(1))
+    if germ(phi)[0] == 0 and abs(sigma_w**2 * at_zero[1, 0] - 1) <= sigma_w**2 * bounds[1, 0] + 8 * EPS:
+        lengths.append(0.0)
+    found = _crossings(functools.partial(_sigma_w, phi), curve.q, curve.sigma_w, sigma_w)
+    return lengths + [q for q in found if curve.defined_at(phi, q) and not (lengths and q < 1e-10)]
+
+
+def _meets_degenerate_line(phi: Nonlinearity, name: str, target: float) -> bool:
+    if name == "sigma_b":
+        return target == 0
+    values, bounds = evaluate(phi, np.ones(1))
+    return abs(target**2 * values[1, 0] - 1) <= target**2 * bounds[1, 0] + 8 * EPS
+
+
+def _at_length(phi: Nonlinearity, q: float, **given: float) -> CriticalPoint:
+    """The critical point of length q; a given sigma_w or sigma_b is passed on as it is, its error moved to q."""
+    line = _line_at_lengths(phi, np.array([q]), **{name: np.array([value]) for name, value in given.items()})
+    fields = ("sigma_w", "sigma_b", "q_star", "alpha")
+    return CriticalPoint(
+        **{name: float(getattr(line, name)[0]) for name in fields},
+        stable=bool(line.stable[0]),
+        error=float(line.error[0]),
+        errors={name: float(bound[0]) for name, bound in line.errors.items()},
+        status=line.status[0],
+    )
+
+
+def _line_at_lengths(phi: Nonlinearity, lengths: np.ndarray, sigma_b=None, sigma_w=None) -> CriticalLine:
+    shape, q = lengths.shape, lengths.ravel()
+    known = np.isfinite(q)
+    values, bounds = np.full((5, q.size), np.nan), np.full((5, q.size), np.inf)
+    if known.any():
+        values[:, known], bounds[:, known] = evaluate(phi, q[known])
+        refuse_infinite(phi, q[known], bounds[:2, known])
+    _, mu_1, _, V_slope, ratio = values
+    exists = known & (mu_1 > 0) & (ratio >= -bounds[4])
+    with np.errstate(all="ignore"):
+        weights = np.where(exists, mu_1**-0.5, np.nan)
+        variance = np.where(np.abs(ratio) <= bounds[4], 0.0, ratio) / mu_1
+        variance_error = bounds[4] / mu_1 + np.abs(variance) * (bounds[1] / mu_1 + 2 * EPS)
+        biases = np.sqrt(np.where(exists, variance, np.nan))
+        alpha = np.where(q > 0, V_slope / mu_1, 1.0)
+        alpha_error = np.where(q > 0, bounds[3] / mu_1 + np.abs(alpha) * (bounds[1] / mu_1 + 2 * EPS), 2 * EPS)
+        q_error = np.zeros_like(q)
+        weights_error = weights * (bounds[1] / mu_1 / 2 + EPS)
+        # sqrt turns an absolute error of sigma_b^2 near 0 into its square root.
+        biases_error = np.where(variance > variance_error, variance_error / (2 * biases), np.sqrt(variance_error))
+        if sigma_b is not None or sigma_w is not None:
+            beside = np.full((2, 5, q.size), np.nan)
+            moved = np.array([1 - 1e-4, 1 + 1e-4])
+            inner = exists & (q > 0)
+            for side in range(2):
+                if inner.any():
+                    beside[side][:, inner] = scan(phi, q[inner] * moved[side])
+            row = beside[:, 4] / beside[:, 1] if sigma_b is not None else beside[:, 1] ** -0.5
+            slope = np.abs(row[1] - row[0]) / (2e-4 * q)
+            local = variance_error if sigma_b is not None else weights_error
+            q_error = np.where(inner & (not _curve(phi).degenerate), local / slope + 2 * EPS * q, 0.0)
+            moves = 2 * q_error / (2e-4 * np.where(q > 0, q, 1.0))  # safety factor 2 on the difference quotients
+            if sigma_b is not None:
+                biases, biases_error = np.where(exists, sigma_b.ravel(), np.nan), np.zeros_like(q)
+                weights_error = weights_error + moves * np.abs(np.diff(beside[:, 1] ** -0.5, axis=0))[0]
+            else:
+                weights, weights_error = np.where(exists, sigma_w.ravel(), np.nan), np.zeros_like(q)
+                spread = np.abs(np.diff(beside[:, 4] / beside[:, 1], axis=0))[0]
+                biases_error = biases_error + moves * spread / np.maximum(2 * biases, EPS)
+            alpha_error = alpha_error + moves * np.abs(np.diff(beside[:, 3] / beside[:, 1], axis=0))[0]
+            weights_error, biases_error, alpha_error = (
+                np.where(q > 0, bound, fallback)
+                for bound, fallback in ((weights_error, 2 * EPS), (biases_error, 0.0), (alpha_error, 4 * EPS))
+            )
+    stable = np.zeros(q.size, dtype=bool)
+    for i in np.flatnonzero(exists):
+        stable[i] = _is_stable(phi, float(q[i]), float(weights[i]), float(alpha[i]), float(alpha_error[i]))
+    status = np.full(q.size, Status.NO_CRITICAL_POINT, dtype=object)
+    status[exists] = Status.EVERY_Q_FIXED if _curve(phi).degenerate else Status.CONVERGED
+    errors = {"sigma_w": weights_error, "sigma_b": biases_error, "q_star": q_error, "alpha": alpha_error}
+    errors = {name: np.where(exists, bound, np.nan).reshape(shape) for name, bound in errors.items()}
+    fields = {"sigma_w": weights, "sigma_b": biases, "q_star": np.where(exists, q, np.nan)}
+    fields["alpha"] = np.where(exists, alpha, np.nan)
+    return CriticalLine(
+        **{name: field.reshape(shape) for name, field in fields.items()},
+        stable=stable.reshape(shape),
+        error=np.max([errors[name] for name in ("sigma_w", "sigma_b", "q_star")], axis=0),
+        errors=errors,
+        status=status.reshape(shape),
+    )
+
+
+def _is_stable(phi: Nonlinearity, q: float, sigma_w: float, alpha: float, bound: float) -> bool:
+    if q > 0 and abs(alpha - 1) > bound + 8 * EPS:
+        return alpha < 1
+    if _curve(phi).degenerate:
+        return True
+    # alpha = 1: the sign of the drift sigma_w^2 V(x) + sigma_b^2 - x at the nearest lengths where it can be told from 0.
+    table = profile(phi)
+    V, V_bound = table.row("V"), table.bound("V")
+    here = sigma_w**2 * float(evaluate(phi, np.array([q]))[0][0, 0]) if q else 0.0
+    drift = sigma_w**2 * V - here - (table.q - q)
+    sign = np.where(np.abs(drift) <= sigma_w**2 * V_bound + 8 * EPS * (table.q + q), 0, np.sign(drift))
+    told = np.flatnonzero(sign)
+    below, above = told[table.q[told] < q * (1 - 1e-6)], told[table.q[told] > q * (1 + 1e-6)]
+    return is_stable(1.0, 0.0, int(sign[below[-1]]) if below.size else 0, int(sign[above[0]]) if above.size else 0)
+
+
+def stability_onset(phi: Nonlinearity) -> tuple[float, float] | None:
+    """(sigma_b, q) of the stable critical point of smallest sigma_b, None if there is none or all are stable."""
+    curve = _curve(phi)
+    if curve.degenerate or not curve.q.size:
+        return None
+
+    def excess(t: float) -> float:
+        rows = scan(phi, np.array([math.exp(t)]))
+        return float(rows[3, 0] / rows[1, 0]) - 1
+
+    rows = scan(phi, curve.q)
+    alpha = rows[3] / rows[1]
+    told = np.flatnonzero((np.abs(alpha - 1) > 1e-9) & (curve.variance >= 0))
+    candidates = []
+    for i, j in zip(told[:-1], told[1:], strict=True):
+        if (alpha[i] > 1) != (alpha[j] > 1):
+            q = math.exp(brentq(excess, math.log(curve.q[i]), math.log(curve.q[j]), xtol=1e-14))
+            if (variance := _variance(phi, q)) >= 0:
+                candidates.append((math.sqrt(variance), q))
+    return min(candidates, default=None)
+
+
+def _unstable_message(phi: Nonlinearity, point: CriticalPoint) -> str:
+    message = (
+        f"{phi.name}: the critical point sigma_w = {point.sigma_w:.6g}, sigma_b = {point.sigma_b:.6g} is an unstable "
+        f"fixed point of the length map (q_star = {point.q_star:.6g}, alpha = {point.alpha:.6g}): lengths drift away from it"
+    )
+    onset = stability_onset(phi)
+    if onset is None:
+        return message
+    return f"{message}; critical points attract from sigma_b = {onset[0]:.4g} on"
+
+
+def _nowhere_message(phi: Nonlinearity, name: str, target: float) -> str:
+    curve = _curve(phi)
+    start = f"{phi.name}: no critical point has {name} = {target:g}"
+    if curve.degenerate:
+        return f"{start}; the only one is sigma_w = {curve.sigma_w[0]:.6g}, sigma_b = 0, at every q_star"
+    present = curve.variance >= 0
+    if not present.any():
+        return f"{start}, nor any other: at every q, chi_1 = 1 would need sigma_b^2 = q - V/mu_1 < 0"
+    q, sigma_b, sigma_w = curve.q[present], np.sqrt(curve.variance[present]), curve.sigma_w[present]
+    values = {"sigma_b": sigma_b, "sigma_w": sigma_w, "q_star": q}[name]
+    low, high = float(values.min()), float(values.max())
+    at_end = values.argmax() == len(q) - 1 and q[-1] >= 0.99 * PROFILE_RANGE[1]
+    if q[0] <= 1.01 * PROFILE_RANGE[0] and name in ("sigma_b", "q_star"):
+        low = 0.0
+    bounds = f"from {low:.6g} on" if at_end else f"from {low:.6g} to {high:.6g}"
+    return f"{start}; attainable is {name} {bounds} (searched q_star up to {q[-1]:.3g})"
