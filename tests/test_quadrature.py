@@ -17,7 +17,6 @@ def expectation(function, q, kinks=()):
     rule = HalfLineQuadrature(
         lambda x: np.array([function(x), function(-x)]),
         lambda x, r: np.array([r[0] + r[1]]),
-        [[0, 1]],
         lambda low, high: np.array([k for k in kinks if low < k < high]),
         resolving=2,
     )
@@ -145,7 +144,6 @@ def test_order_and_threads_do_not_matter():
         return HalfLineQuadrature(
             lambda x: np.array([np.tanh(x) ** 2]),
             lambda x, r: 2 * r,
-            [[0]],
             lambda low, high: np.array([]),
             resolving=1,
         )
