@@ -22,8 +22,8 @@ __all__ = [
     "plot_critical_line",
     "plot_phase_diagram",
     "plot_propagation",
-    "plot_report",
-    "plot_residuals",
+
+
 ]
 
 # Okabe and Ito's colours, told apart by the colour-blind; the phases also differ in lightness, for print in grey.
@@ -94,6 +94,8 @@ def plot_phase_diagram(diagram, *, field: str = "phase", line=None, title: str |
     ax.set_ylim(diagram.sigma_b.min(), diagram.sigma_b.max())
     if line is not None:
         _draw_line(ax, line)
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, fontsize="small")
     _label(ax, SYMBOLS["sigma_w"], SYMBOLS["sigma_b"], title)
     return ax
 

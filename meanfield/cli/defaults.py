@@ -67,38 +67,18 @@ def _stable_point(phi, sigma_b: float):
 
 
 def _nearest_stable_sigma_b(phi) -> float | None:
-    """Follow the critical line for stable points, then close in on the edge of their range."""
+    """Along the critical line: where its stable part begins, else its stable point nearest to the default."""
     import numpy as np
 
     import meanfield as mf
+    from meanfield.criticality import stability_onset
 
-    q_star = np.geomspace(1e-6, 1e4, 401)
-    line = mf.critical_line(phi, q_star=q_star)
-    stable = np.isfinite(line.sigma_b) & line.stable.astype(bool)
-    if not stable.any():
+    line = mf.critical_line(phi, q_star=np.geomspace(1e-6, 1e4, 401))
+    found = line.sigma_b[line.stable & np.isfinite(line.sigma_b)]
+    if found.size == 0:
         return None
-    distance = np.where(stable, np.abs(line.sigma_b - SIGMA_B), np.inf)
-    best = int(np.argmin(distance))
-    edges = [k for k in (best - 1, best + 1) if 0 <= k < q_star.size and not stable[k]]
-    sigma_b = float(line.sigma_b[best])
-    if edges:
-        sigma_b = _edge(phi, inside=float(q_star[best]), outside=float(q_star[edges[0]]))
-    # Three decimals, on the side away from the edge, if there still is a point.
+    onset = stability_onset(phi)
+    sigma_b = float(found[np.argmin(np.abs(found - SIGMA_B))]) if onset is None else onset[0]
+    # Three decimals on the safe side, if a point is left there.
     rounded = math.ceil(sigma_b * 1e3) / 1e3 if sigma_b > SIGMA_B else math.floor(sigma_b * 1e3) / 1e3
     return rounded if _stable_point(phi, rounded) is not None else sigma_b
-
-
-def _edge(phi, *, inside: float, outside: float) -> float:
-    """sigma_b of the last stable point between a stable length and one that is not, by bisection in ln q."""
-    import numpy as np
-
-    import meanfield as mf
-
-    for _ in range(40):
-        middle = math.sqrt(inside * outside)
-        line = mf.critical_line(phi, q_star=np.array([middle]))
-        if np.isfinite(line.sigma_b[0]) and line.stable[0]:
-            inside = middle
-        else:
-            outside = middle
-    return float(mf.critical_line(phi, q_star=np.array([inside])).sigma_b[0])

@@ -23,7 +23,7 @@ FIELDS = (
 
 @declare(
     "fixed-points",
-    example="meanfield fixed-points silu --sigma-w 1.9 --sigma-b 0.2",
+    example="meanfield fixed-points silu --sigma-w 1.65 --sigma-b 0.2",
     suffixes=(".json", ".csv", ".npz"),
 )
 @phi_argument

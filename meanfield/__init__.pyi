@@ -1,0 +1,52 @@
+from meanfield.criticality import (
+    CriticalLine as CriticalLine,
+    CriticalPoint as CriticalPoint,
+    critical_line as critical_line,
+    critical_point as critical_point,
+    critical_points as critical_points,
+)
+from meanfield.diagrams import (
+    PhaseDiagram as PhaseDiagram,
+    phase_diagram as phase_diagram,
+)
+from meanfield.equilibria import (
+    FixedPoint as FixedPoint,
+    fixed_point as fixed_point,
+    fixed_points as fixed_points,
+)
+from meanfield.errors import (
+    AccuracyWarning as AccuracyWarning,
+    ConvergenceError as ConvergenceError,
+    InvalidParameterError as InvalidParameterError,
+    MeanFieldError as MeanFieldError,
+    NoCriticalPointError as NoCriticalPointError,
+    NoFixedPointError as NoFixedPointError,
+    NonlinearityError as NonlinearityError,
+    NotDifferentiableError as NotDifferentiableError,
+    Status as Status,
+    UnstableCriticalPointWarning as UnstableCriticalPointWarning,
+)
+from meanfield.expressions import (
+    as_nonlinearity as as_nonlinearity,
+)
+from meanfield.initialization import (
+    gain as gain,
+    initialize as initialize,
+)
+from meanfield.maps import (
+    DualKernel as DualKernel,
+    Moments as Moments,
+    Propagation as Propagation,
+    c_map as c_map,
+    dual_kernel as dual_kernel,
+    moments as moments,
+    propagate as propagate,
+    q_map as q_map,
+)
+from meanfield.nonlinearity import (
+    ClosedForm as ClosedForm,
+    ClosedForms as ClosedForms,
+    Nonlinearity as Nonlinearity,
+)
+
+__version__: str
