@@ -34,7 +34,7 @@ class Panels:
     """Panels on which every row of a vector function is resolved, in increasing order.
 
     x, w : (panels, ORDER) nodes and weights; values : (rows, panels, ORDER);
-    noise : (rows, panels) size of the trailing Legendre coefficients where it is more than a few ulp;
+    noise : (rows, panels) size of the trailing Legendre coefficients, 0 where a row is resolved to rounding;
     complete : False if the panel budget ran out.
     """
 
@@ -97,8 +97,8 @@ def resolve(
         if depth == MAX_DEPTH or 2 * int((~done).sum()) > budget:
             complete = bool(done.all())
             done[:] = True
-        # Tails of a few ulp are the rounding that every error bound counts anyway.
-        noise = np.where(tail <= 4 * EPS * scale, 0.0, tail)
+        # A resolved panel is integrated to rounding, which every error bound counts anyway.
+        noise = np.where(tail <= RESOLVED * scale, 0.0, tail)
         kept.append((left[done], x[done], half[done, None] * WEIGHTS, values[:, done], noise[:, done]))
         if done.all():
             break
