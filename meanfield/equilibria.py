@@ -203,6 +203,9 @@ def _landscape(phi: Nonlinearity, sigma_w: float, sigma_b: float) -> _Landscape:
     drift = sigma_w**2 * V + sigma_b**2 - q
     noise = sigma_w**2 * table.bound("V") + 4 * EPS * (q + sigma_b**2 + sigma_w**2 * V)
     sign = np.where(np.abs(drift) <= noise, 0, np.sign(drift)).astype(int)
+    steepness = slope - 1
+    # Slopes of 1 to rounding (flat starts, ReLU at sqrt(2)) turn nowhere.
+    steepness[np.abs(steepness) <= sigma_w**2 * table.bound("V_slope") + 4 * EPS * (1 + np.abs(slope))] = 0.0
     at_origin = sigma_b == 0 and germ(phi)[0] == 0
     if at_origin and not sign.any():
         return _Landscape(table, sign, slope >= 0, (), True)
@@ -212,7 +215,7 @@ def _landscape(phi: Nonlinearity, sigma_w: float, sigma_b: float) -> _Landscape:
     for i, j in zip(known[:-1], known[1:], strict=True):
         if sign[i] != sign[j]:
             brackets.append((q[i], q[j]))
-        elif sign[i] * (slope[i] - 1) < 0 < sign[i] * (slope[j] - 1):
+        elif sign[i] * steepness[i] < 0 < sign[i] * steepness[j]:
             brackets.extend(_around_extremum(phi, sigma_w, sigma_b, q[i], q[j], sign[i]))
     if known.size and sign[known[0]] < 0 and not at_origin:
         # F(q) >= sigma_w^2 V(0+) + sigma_b^2 - q up to rounding, so a root lies above half of that.

@@ -1,0 +1,1 @@
+"""Timings beside the plain baseline: ``python -m pytest tests/benchmarks --benchmark-only``."""

@@ -1,0 +1,423 @@
+"""Critical points and the critical line: the table, exact lines, every root, and what happens where none exists."""
+
+import math
+import pickle
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given as sample
+from hypothesis import settings
+from hypothesis import strategies as st
+from scipy import integrate
+
+import meanfield as mf
+from meanfield.errors import (
+    InvalidParameterError,
+    NoCriticalPointError,
+    Status,
+    UnstableCriticalPointWarning,
+)
+from tests.problems import CRITICAL_PROBLEMS, MOMENT_PROBLEMS, critical_points_of, gap
+
+GIVEN = sorted({(p.phi, p.given, p.value) for p in CRITICAL_PROBLEMS})
+DIGITS = 1e-22  # the table's own rounding, of numbers up to 100 with 25 digits
+ODD_LINES = st.sampled_from(["tanh", "erf", "sin", "arctan"])
+
+# Known limits, strict: the day one is lifted the test fails and the entry goes.
+KNOWN_LIMITS: dict[tuple[str, str, float, str], str] = {}
+
+
+def quiet_point(phi, **given):
+    """critical_point with the warning about instability set aside."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnstableCriticalPointWarning)
+        return mf.critical_point(phi, **given)
+
+
+def _cases(*claims):
+    for point in GIVEN:
+        for claim in claims:
+            reason = KNOWN_LIMITS.get((*point, claim))
+            marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
+            yield pytest.param(*point, claim, id="-".join(map(str, (*point, claim))), marks=marks)
+
+
+@pytest.mark.parametrize(("phi", "given", "value", "claim"), list(_cases("accurate", "honest")))
+def test_every_critical_point(phi, given, value, claim):
+    found, expected = mf.critical_points(phi, **{given: value}), critical_points_of(phi, given, value)
+    assert len(found) == len(expected)
+    for result, problem in zip(found, expected, strict=True):
+        errors = {f: gap(getattr(result, f), getattr(problem, f)) for f in ("q_star", "sigma_w", "sigma_b", "alpha")}
+        if claim == "honest":
+            assert {
+                f: (float(e), result.errors[f]) for f, e in errors.items() if not e <= result.errors[f] + DIGITS
+            } == {}
+            assert max(errors["q_star"], errors["sigma_w"], errors["sigma_b"]) <= result.error + DIGITS
+            continue
+        assert errors["q_star"] <= 1e-12 * float(problem.q_star) / abs(1 - float(problem.alpha))
+        assert errors["sigma_w"] <= 1e-12 * float(problem.sigma_w)
+        assert errors["sigma_b"] <= 1e-12
+        assert errors["alpha"] <= 1e-11
+
+
+@pytest.mark.parametrize(("phi", "given", "value"), GIVEN)
+def test_answers_substituted_back(phi, given, value):
+    """chi_1 = 1 and q_star is a fixed point of the length map."""
+    for result in mf.critical_points(phi, **{given: value}):
+        m = mf.moments(phi, result.q_star)
+        assert abs(result.sigma_w**2 * m.mu_1 - 1) <= 1e-13
+        assert abs(result.alpha - result.sigma_w**2 * m.V_slope) <= 1e-12
+        image = mf.q_map(phi, result.q_star, result.sigma_w, result.sigma_b)
+        assert abs(image - result.q_star) <= 1e-12 * result.q_star
+        assert getattr(result, given) == pytest.approx(value, rel=1e-12)
+        assert result.stable == (result.alpha < 1)
+        assert result.error <= 1e-10
+
+
+def test_documented_values():
+    """tanh at sigma_b = .3 and sigma_b^2 = .05 [Schoenholz17], the digits of the issue's command line example."""
+    result = mf.critical_point("tanh", sigma_b=0.3)
+    assert abs(result.sigma_w - 1.3955839751) <= 1e-10
+    assert abs(result.q_star - 0.7634747669) <= 1e-10
+    result = mf.critical_point("tanh", sigma_b=math.sqrt(0.05))
+    assert abs(result.sigma_w**2 - 1.760955) <= 1e-6
+    assert abs(result.q_star - 0.570048) <= 1e-6
+
+
+@pytest.mark.parametrize("problem", [p for p in MOMENT_PROBLEMS if float(p.critical_ratio) > 0], ids=str)
+def test_given_q_star_from_the_table_of_moments(problem):
+    """sigma_w = mu_1^(-1/2), sigma_b = (critical_ratio/mu_1)^(1/2), down to q_star = 1e-8, to the error reported."""
+    if float(problem.critical_ratio) < 1e-290:
+        pytest.skip("sigma_b^2 underflows")
+    result = quiet_point(problem.phi, q_star=problem.q)
+    assert result.q_star == problem.q
+    sigma_w = float(problem.mu_1) ** -0.5
+    sigma_b = math.sqrt(float(problem.critical_ratio) / float(problem.mu_1))
+    assert abs(result.sigma_w - sigma_w) <= result.errors["sigma_w"] + 4e-16 * sigma_w
+    assert abs(result.sigma_b - sigma_b) <= result.errors["sigma_b"] + 4e-16 * sigma_b
+    if problem.q >= 1e-4:
+        assert abs(result.sigma_w - sigma_w) <= 1e-12 * sigma_w
+        assert abs(result.sigma_b - sigma_b) <= 1e-12 * max(1, sigma_b)
+
+
+# Exact lines
+
+
+@settings(deadline=None, max_examples=30)
+@sample(logarithm=st.floats(-6, 2))
+def test_sin_line(logarithm):
+    """sigma_w^2 = 1 + tanh q, sigma_b^2 = q - tanh q."""
+    q = 10.0**logarithm
+    result = mf.critical_point("sin", q_star=q)
+    assert abs(result.sigma_w - math.sqrt(1 + math.tanh(q))) <= result.errors["sigma_w"] + 4e-16
+    # q - tanh q cancels for small q: its series there.
+    difference = q**3 / 3 - 2 * q**5 / 15 + 17 * q**7 / 315 - 62 * q**9 / 2835 if q < 0.03 else q - math.tanh(q)
+    rounding = 4e-16 * (q if q >= 0.03 else difference) / (2 * math.sqrt(difference))
+    assert abs(result.sigma_b - math.sqrt(difference)) <= result.errors["sigma_b"] + rounding
+
+
+@settings(deadline=None, max_examples=30)
+@sample(logarithm=st.floats(-6, 4))
+def test_erf_line(logarithm):
+    """sigma_w^2 = (pi/4) sqrt(1 + 4q)."""
+    q = 10.0**logarithm
+    result = mf.critical_point("erf", q_star=q)
+    sigma_w = math.sqrt(math.pi / 4 * math.sqrt(1 + 4 * q))
+    assert abs(result.sigma_w - sigma_w) <= result.errors["sigma_w"] + 4e-16 * sigma_w
+
+
+@pytest.mark.parametrize(
+    ("phi", "sigma_b_2", "sigma_w_2"),
+    [
+        ("tanh", lambda q: 4 / 3 * q**3, lambda q: 1 + 2 * q),
+        ("sin", lambda q: q**3 / 3, lambda q: 1 + q),
+        ("arctan", lambda q: 4 / 3 * q**3, lambda q: 1 + 2 * q),
+        ("silu", lambda q: q**2 / 4, lambda q: 4.0),
+        ("gelu", lambda q: 2 / math.pi * q**2, lambda q: 4.0),
+    ],
+)
+def test_small_q_asymptotics(phi, sigma_b_2, sigma_w_2):
+    """sigma_b^2 ~ sigma_w^2 phi'''(0)^2 q^3/3 or sigma_w^2 phi''(0)^2 q^2/4 (theory, section 3)."""
+    for q in (1e-3, 1e-4):
+        result = quiet_point(phi, q_star=q)
+        assert abs(result.sigma_b**2 / sigma_b_2(q) - 1) <= 15 * q
+        assert abs(result.sigma_w**2 / sigma_w_2(q) - 1) <= 5 * q
+
+
+def test_tanh_at_a_small_length():
+    """theory, section 3: q = 1e-4 gives sigma_b = 1.15435e-6."""
+    assert abs(mf.critical_point("tanh", q_star=1e-4).sigma_b - 1.15435e-6) <= 5e-12
+
+
+# The ends of the line
+
+
+@pytest.mark.parametrize("phi", ["tanh", "erf", "sin", "arctan", "softsign", "elu"])
+def test_smooth_lines_start_at_zero_bias(phi):
+    """(1/|phi'(0)|, 0): q_star = 0, marginal and attracting."""
+    result = mf.critical_point(phi, sigma_b=0.0)
+    slope = {"erf": 2 / math.sqrt(math.pi)}.get(phi, 1.0)
+    assert result.sigma_w == pytest.approx(1 / slope, rel=1e-14)
+    assert (result.q_star, result.sigma_b) == (0.0, 0.0)
+    assert abs(result.alpha - 1) <= result.errors["alpha"] + 1e-14
+    if phi != "elu":
+        assert result.stable
+
+
+def test_selu_starts_where_its_kink_says():
+    """sqrt(2/(lambda^2 (1 + a^2))) = .690486."""
+    result = quiet_point("selu", sigma_b=0.0)
+    scale, alpha = 1.0507009873554805, 1.6732632423543772
+    assert result.sigma_w == pytest.approx(math.sqrt(2 / (scale**2 * (1 + alpha**2))), rel=1e-14)
+    assert abs(result.sigma_w - 0.690486) <= 5e-7
+
+
+@pytest.mark.parametrize("phi", ["silu", "gelu"])
+def test_gated_units_at_zero_bias_repel(phi):
+    """(2, 0) is critical, and lengths move away from q = 0 there."""
+    with pytest.warns(UnstableCriticalPointWarning):
+        result = mf.critical_point(phi, sigma_b=0.0)
+    assert result.sigma_w == pytest.approx(2.0, rel=1e-14)
+    assert (result.q_star, result.stable) == (0.0, False)
+
+
+def test_relu_has_one_point():
+    for given in ({"sigma_b": 0.0}, {"sigma_w": math.sqrt(2)}, {"q_star": 3.0}):
+        result = mf.critical_point("relu", **given)
+        assert result.sigma_w == pytest.approx(math.sqrt(2), rel=1e-15)
+        assert result.sigma_b == 0.0
+        assert result.stable
+        assert abs(result.alpha - 1) <= 1e-14
+    assert mf.critical_point("relu", q_star=3.0).q_star == 3.0
+    assert mf.critical_point("relu", sigma_b=0.0).status is Status.EVERY_Q_FIXED
+
+
+def test_hard_tanh_start_is_flat():
+    """sigma_b is exponentially small: at q = .01, sigma_b^2 ~ exp(-50)."""
+    result = mf.critical_point("hard_tanh", q_star=0.01)
+    assert result.sigma_w == pytest.approx(1.0, abs=1e-15)
+    (problem,) = [p for p in MOMENT_PROBLEMS if (p.phi, p.q) == ("hard_tanh", 0.01)]
+    assert result.sigma_b == pytest.approx(math.sqrt(float(problem.critical_ratio)), rel=1e-12)
+
+
+# Stability and choice
+
+
+def test_silu_warns_and_names_the_alternative():
+    with pytest.warns(UnstableCriticalPointWarning) as caught:
+        result = mf.critical_point("silu", sigma_b=0.2)
+    assert abs(result.q_star - 0.689453) <= 5e-7
+    assert abs(result.alpha - 1.09873) <= 5e-6
+    assert not result.stable
+    assert "silu" in str(caught[0].message)
+
+
+def test_the_smallest_stable_point_is_chosen():
+    for phi, given, value in GIVEN:
+        points = mf.critical_points(phi, **{given: value})
+        chosen = quiet_point(phi, **{given: value})
+        stable = [p for p in points if p.stable]
+        assert chosen.q_star == (stable or list(points))[0].q_star
+        assert [p.q_star for p in points] == sorted(p.q_star for p in points)
+
+
+def test_stable_points_do_not_warn():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mf.critical_point("tanh", sigma_b=0.3)
+        mf.critical_point("silu", sigma_b=1.0)
+
+
+@pytest.mark.parametrize(("phi", "threshold"), [("gelu", 0.4158), ("silu", 0.7451)])
+def test_threshold_of_stability(phi, threshold):
+    """theory, section 3: below .4158 (GELU) and .7451 (SiLU) the critical point repels."""
+    assert not quiet_point(phi, sigma_b=threshold - 2e-4).stable
+    assert quiet_point(phi, sigma_b=threshold + 2e-4).stable
+
+
+# Where there is none
+
+
+def test_softplus_has_no_critical_point():
+    for given in ({"sigma_b": 0.1}, {"sigma_b": 0.0}, {"sigma_b": 100.0}, {"q_star": 1.0}):
+        with pytest.raises(NoCriticalPointError, match="softplus"):
+            mf.critical_point("softplus", **given)
+        with pytest.raises(NoCriticalPointError, match="softplus"):
+            mf.critical_points("softplus", **given)
+
+
+def test_sigmoid_is_critical_only_at_large_lengths():
+    """theory, section 3: q > 45.6, sigma_w about 10.1."""
+    start = mf.critical_point("sigmoid", sigma_b=0.0) if _has(mf.critical_point, "sigmoid", sigma_b=0.0) else None
+    if start is not None:
+        assert start.q_star == pytest.approx(45.6, abs=0.1)
+        assert start.sigma_w == pytest.approx(10.1, abs=0.05)
+    with pytest.raises(NoCriticalPointError):
+        mf.critical_point("sigmoid", q_star=40.0)
+    with pytest.raises(NoCriticalPointError):
+        mf.critical_point("sigmoid", sigma_w=9.0)
+    assert mf.critical_point("sigmoid", q_star=46.0).sigma_b > 0
+
+
+def _has(function, *args, **kwargs):
+    try:
+        function(*args, **kwargs)
+    except NoCriticalPointError:
+        return False
+    return True
+
+
+def test_relu_message_names_what_is_attainable():
+    with pytest.raises(NoCriticalPointError) as caught:
+        mf.critical_point("relu", sigma_b=0.1)
+    assert "sigma_b = 0" in str(caught.value)
+    with pytest.raises(NoCriticalPointError):
+        mf.critical_point("relu", sigma_w=1.5)
+
+
+def test_attainable_range_is_named():
+    with pytest.raises(NoCriticalPointError) as caught:
+        mf.critical_point("tanh", sigma_w=0.9)
+    assert "sigma_w" in str(caught.value)
+
+
+# The line
+
+
+def test_line_by_q_star_equals_points():
+    q = np.geomspace(1e-4, 50, 12)
+    line = mf.critical_line("tanh", q_star=q)
+    np.testing.assert_array_equal(line.q_star, q)
+    for k, length in enumerate(q):
+        point = mf.critical_point("tanh", q_star=length)
+        assert abs(line.sigma_w[k] - point.sigma_w) <= line.error[k]
+        assert abs(line.sigma_b[k] - point.sigma_b) <= line.error[k]
+        assert abs(line.alpha[k] - point.alpha) <= 1e-12
+        assert line.stable[k] == point.stable
+        assert line.status[k] == Status.CONVERGED
+
+
+def test_line_by_sigma_b_equals_points():
+    for phi, values in (("tanh", np.linspace(0.05, 2, 9)), ("silu", [0.2, 0.5, 0.9]), ("gelu", [0.1, 0.6])):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UnstableCriticalPointWarning)
+            line = mf.critical_line(phi, sigma_b=values)
+        for k, sigma_b in enumerate(values):
+            point = quiet_point(phi, sigma_b=sigma_b)
+            assert line.q_star[k] == pytest.approx(point.q_star, rel=1e-11)
+            assert line.sigma_w[k] == pytest.approx(point.sigma_w, rel=1e-12)
+            assert line.stable[k] == point.stable
+
+
+def test_line_marks_what_does_not_exist():
+    line = mf.critical_line("sigmoid", q_star=[1.0, 40.0, 60.0])
+    assert np.isnan(line.sigma_w[:2]).all()
+    assert np.isnan(line.sigma_b[:2]).all()
+    assert list(line.status[:2]) == [Status.NO_CRITICAL_POINT] * 2
+    assert np.isfinite([line.sigma_w[2], line.sigma_b[2], line.alpha[2]]).all()
+    none = mf.critical_line("softplus", sigma_b=[0.0, 0.1])
+    assert np.isnan(none.q_star).all()
+    assert not none.stable.any()
+
+
+def test_line_keeps_shape_and_is_read_only():
+    line = mf.critical_line("tanh", q_star=np.ones((2, 3)))
+    for name in ("q_star", "sigma_w", "sigma_b", "alpha", "stable", "status", "error"):
+        assert getattr(line, name).shape == (2, 3)
+        assert not getattr(line, name).flags.writeable
+
+
+def test_line_against_scipy_quad():
+    """The plain way of the research scripts: one scipy.quad per point and moment."""
+
+    def mean(f, q):
+        scale = math.sqrt(2 * q)
+        return integrate.quad(lambda t: f(scale * t) * math.exp(-t * t) / math.sqrt(math.pi), -9, 9, limit=200)[0]
+
+    q = np.array([0.1, 0.76, 3.0])
+    line = mf.critical_line("tanh", q_star=q)
+    for k, length in enumerate(q):
+        mu_1 = mean(lambda x: math.cosh(x) ** -4, length)
+        V = mean(lambda x: math.tanh(x) ** 2, length)
+        assert abs(line.sigma_w[k] - mu_1**-0.5) <= 1e-9
+        assert abs(line.sigma_b[k] ** 2 - (length - V / mu_1)) <= 1e-8
+
+
+@settings(deadline=None, max_examples=20)
+@sample(phi=ODD_LINES, q=st.floats(1e-3, 50))
+def test_there_and_back(phi, q):
+    """q_star -> sigma_b -> q_star and q_star -> sigma_w -> q_star: both are monotone on these lines."""
+    point = mf.critical_point(phi, q_star=q)
+    back = mf.critical_point(phi, sigma_b=point.sigma_b)
+    assert abs(back.q_star - q) <= back.errors["q_star"] + q * 1e-8 * (
+        point.errors["sigma_b"] / point.sigma_b * 1e8 + 1e-6
+    )
+    if phi != "sin" or q < 3:
+        again = mf.critical_point(phi, sigma_w=point.sigma_w)
+        assert abs(again.q_star - q) <= again.errors["q_star"] + 1e-10 * q + point.errors["sigma_w"] / q
+
+
+@settings(deadline=None, max_examples=20)
+@sample(scale=st.floats(0.2, 5), q=st.floats(0.01, 20))
+def test_scaling_phi_scales_sigma_w(scale, q):
+    """a phi has sigma_w/|a| at the same q and sigma_b."""
+    one, two = mf.critical_point("tanh", q_star=q), mf.critical_point(f"{scale!r}*tanh(x)", q_star=q)
+    assert abs(two.sigma_w * scale - one.sigma_w) <= 1e-12 * one.sigma_w
+    assert abs(two.sigma_b - one.sigma_b) <= one.errors["sigma_b"] + two.errors["sigma_b"]
+
+
+# Arguments, types, sharing
+
+
+@pytest.mark.parametrize(
+    ("call", "rule"),
+    [
+        (lambda: mf.critical_point("tanh"), "exactly one"),
+        (lambda: mf.critical_point("tanh", sigma_b=0.1, q_star=1.0), "exactly one"),
+        (lambda: mf.critical_points("tanh", sigma_b=0.1, sigma_w=1.0), "exactly one"),
+        (lambda: mf.critical_line("tanh"), "exactly one"),
+        (lambda: mf.critical_line("tanh", q_star=[1.0], sigma_b=[1.0]), "exactly one"),
+        (lambda: mf.critical_point("tanh", sigma_b=-0.1), "sigma_b must be >= 0, got -0.1"),
+        (lambda: mf.critical_point("tanh", sigma_b=math.nan), "sigma_b must be finite, got nan"),
+        (lambda: mf.critical_point("tanh", sigma_w=0.0), "sigma_w must be > 0, got 0.0"),
+        (lambda: mf.critical_point("tanh", q_star=-1.0), "q_star must be >= 0, got -1.0"),
+        (lambda: mf.critical_point("tanh", q_star=math.inf), "q_star must be finite, got inf"),
+        (lambda: mf.critical_point("tanh", sigma_b=[0.1]), "sigma_b must be a single number"),
+        (lambda: mf.critical_line("tanh", q_star=[]), "q_star must not be empty"),
+        (lambda: mf.critical_line("tanh", sigma_b=[0.1, -0.2]), "sigma_b must be >= 0, got -0.2"),
+    ],
+)
+def test_bad_arguments_name_themselves(call, rule):
+    with pytest.raises(InvalidParameterError) as caught:
+        call()
+    assert rule in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_types_and_pickle():
+    result = mf.critical_point("tanh", sigma_b=0.3)
+    for field in ("sigma_w", "sigma_b", "q_star", "alpha", "error"):
+        assert isinstance(getattr(result, field), float)
+    assert isinstance(result.stable, bool)
+    assert {"sigma_w", "sigma_b", "q_star", "alpha"} <= set(result.errors)
+    assert pickle.loads(pickle.dumps(result)).to_dict() == result.to_dict()
+    line = mf.critical_line("tanh", q_star=[0.1, 1.0])
+    assert pickle.loads(pickle.dumps(line)).to_dict() == line.to_dict()
+    with pytest.raises(AttributeError):
+        result.sigma_w = 1.0
+
+
+def test_an_expression_works_as_readily():
+    """The issue's example: sin(x)/(1+abs(x)) at sigma_b = .1."""
+    (problem,) = critical_points_of("sin(x)/(1+abs(x))", "sigma_b", 0.1)
+    result = mf.critical_point("sin(x)/(1+abs(x))", sigma_b=0.1)
+    assert abs(result.q_star / float(problem.q_star) - 1) <= 1e-11
+
+
+def test_threads_get_the_same_points():
+    text, values = "tanh(x)+0.2*arctan(x)", np.linspace(0.05, 0.5, 8)
+    with ThreadPoolExecutor(4) as pool:
+        shared = list(pool.map(lambda b: mf.critical_point(text, sigma_b=float(b)).to_dict(), values))
+    assert shared == [mf.critical_point(text, sigma_b=float(b)).to_dict() for b in values]
