@@ -1,5 +1,7 @@
 """Weights to start training from: the gain of a nonlinearity and whole networks at criticality."""
 
+import itertools
+
 import numpy as np
 
 from meanfield.arguments import integer, scalar, seed_sequence
@@ -95,7 +97,7 @@ def initialize(phi, widths, *, sigma_b=0.0, weights="gaussian", rng=0) -> list[t
     scale = gain(phi, sigma_b=spread)
     generator = rng if isinstance(rng, np.random.Generator) else np.random.default_rng(seed_sequence(rng))
     layers = []
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for fan_in, fan_out in itertools.pairwise(sizes):
         matrix = law.sample(generator, fan_out, fan_in, scale)
         layers.append((matrix, spread * generator.standard_normal(fan_out)))
     return layers

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from meanfield.arguments import choice
 
@@ -22,8 +23,9 @@ __all__ = [
     "plot_critical_line",
     "plot_phase_diagram",
     "plot_propagation",
-
-
+    "plot_report",
+    "plot_residuals",
+    "verification_figure",
 ]
 
 # Okabe and Ito's colours, told apart by the colour-blind; the phases also differ in lightness, for print in grey.
@@ -128,6 +130,92 @@ def plot_propagation(propagation, *, quantity: str = "q", title: str | None = No
     return ax
 
 
+def plot_report(report, *, quantity: str = "q", title: str | None = None, ax: Axes | None = None):
+    """Theory (line) and simulation (points with two standard errors) of one quantity of a verification, by layer.
+
+    Parameters
+    ----------
+    report : verify.Report
+    quantity : str
+        "q", "c" or "chi".
+    title : str, optional
+        Plain text.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    InvalidParameterError
+        The report holds no such quantity.
+    """
+    groups = _groups(report)
+    choice("quantity", quantity, tuple(groups))
+    ax = _axes(ax, (6.4, 3.6))
+    for number, (label, checks) in enumerate(groups[quantity].items()):
+        layers = [check.layer for check in checks]
+        ax.plot(layers, [check.theory for check in checks], color=BLUE, label="theory" if not number else None)
+        ax.errorbar(
+            layers,
+            [check.estimate for check in checks],
+            yerr=[2 * check.standard_error for check in checks],
+            linestyle="none",
+            marker="o",
+            markersize=4,
+            markerfacecolor="white",
+            color=VERMILION,
+            capsize=2,
+            label="simulation, ± 2 standard errors" if not number else None,
+        )
+        if label:
+            ax.annotate(
+                label, (layers[0], checks[0].theory), xytext=(4, 4), textcoords="offset points", fontsize="small"
+            )
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.grid(color="#dddddd", linewidth=0.6)
+    ax.legend(frameon=False, fontsize="small")
+    _label(ax, "layer $l$", f"{SYMBOLS[quantity]}, {MEANINGS[quantity]}", title)
+    return ax
+
+
+def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
+    """Distance of simulation and theory in standard errors, every check of a verification; crosses failed."""
+    ax = _axes(ax, (6.4, 3.6))
+    markers = {"q": "o", "c": "s", "chi": "^"}
+    colours = {"q": BLUE, "c": ORANGE, "chi": GREEN}
+    for quantity, series in _groups(report).items():
+        checks = [check for checks in series.values() for check in checks]
+        kept = [check for check in checks if check.passed]
+        style = {"linestyle": "none", "color": colours[quantity]}
+        ax.plot(
+            [c.layer for c in kept], [c.z for c in kept], marker=markers[quantity], label=SYMBOLS[quantity], **style
+        )
+        lost = [check for check in checks if not check.passed]
+        ax.plot([c.layer for c in lost], [c.z for c in lost], marker="x", markersize=9, markeredgewidth=2, **style)
+    ax.axhline(0.0, color=BLACK, linewidth=0.8)
+    ax.axhspan(-2, 2, color="#eeeeee", zorder=0)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(frameon=False, ncols=3, fontsize="small")
+    _label(ax, "layer $l$", "simulation − theory,\nin standard errors", title)
+    return ax
+
+
+def verification_figure(report, *, title: str | None = None) -> Figure:
+    """A Figure with one panel for each quantity of a verification and one for the residuals."""
+    groups = _groups(report)
+    figure = Figure(figsize=(6.4, 2.7 * (len(groups) + 1)), layout="constrained")
+    *panels, last = figure.subplots(len(groups) + 1, 1, sharex=True)
+    for number, (ax, quantity) in enumerate(zip(panels, groups, strict=True)):
+        plot_report(report, quantity=quantity, title=None if number else title, ax=ax)
+        ax.set_xlabel("")
+        if number and (legend := ax.get_legend()):
+            legend.remove()
+    plot_residuals(report, ax=last)
+    return figure
+
+
 def image_bytes(figure: Figure, suffix: str, *, provenance: Mapping[str, Any] | None = None) -> bytes:
     """The figure as a png, pdf or svg file, with its provenance in the metadata and no date.
 
@@ -153,6 +241,14 @@ def image_bytes(figure: Figure, suffix: str, *, provenance: Mapping[str, Any] | 
     return buffer.getvalue()
 
 
+def _groups(report) -> dict[str, dict[str, list]]:
+    """The checks of a report by quantity, then by pair of inputs, in the order of layers."""
+    groups: dict[str, dict[str, list]] = {}
+    for check in report.checks:
+        groups.setdefault(check.quantity, {}).setdefault(check.label, []).append(check)
+    return groups
+
+
 def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
     return Figure(figsize=size, layout="constrained").add_subplot() if ax is None else ax
 
@@ -173,7 +269,7 @@ def _shown(text: str, limit: int = 60) -> str:
 def _draw_phases(ax: Axes, diagram) -> None:
     phase = np.asarray(diagram.phase)
     names = list(PHASE_COLOURS)
-    index = np.full(phase.shape, names.index("unbounded"))
+    index = np.full(phase.shape, names.index("critical"))
     for code, name in enumerate(names):
         index[phase == name] = code
     # A thin critical set has no area worth a colour of its own: its cells belong to the line.
@@ -233,7 +329,7 @@ def _draw_line(ax: Axes, line) -> None:
         part = wanted & np.isfinite(sigma_w)
         if part.any():
             # One isolated point, as for the ReLU family, would be an invisible line.
-            lonely = np.ptp(sigma_w[part]) == 0.0 and np.ptp(sigma_b[part]) == 0.0
+            lonely = np.ptp(sigma_w[part]) + np.ptp(sigma_b[part]) <= 1e-9
             marker = "o" if lonely else None
             ax.plot(
                 np.where(part, sigma_w, np.nan),
@@ -242,6 +338,6 @@ def _draw_line(ax: Axes, line) -> None:
                 linestyle=style,
                 linewidth=1.8,
                 marker=marker,
-                label=label,
+                label="critical point" if lonely else label,
                 clip_on=not lonely,
             )

@@ -40,6 +40,7 @@ MEANFIELD_FLOORS = {
     "plotting": 10,
     "report": 10,
     "cli": 11,
+    "__main__": 11,
 }
 VERIFY_FLOORS = {
     "statistics": 0,

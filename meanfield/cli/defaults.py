@@ -5,19 +5,44 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["SIGMA_B", "OperatingPoint", "default_point", "default_window"]
+__all__ = ["SIGMA_B", "OperatingPoint", "chosen_point", "default_point", "default_window"]
 
 SIGMA_B = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class OperatingPoint:
-    """Where a report looks, the critical point there if there is one, and a sentence that says why here."""
+    """Where a report looks, the critical point there if there is one, further ones, and why it looks here."""
 
     sigma_w: float
     sigma_b: float
     critical: Any
     reason: str
+    others: tuple[Any, ...] = ()
+
+
+def chosen_point(phi, *, sigma_w: float | None, sigma_b: float | None) -> OperatingPoint:
+    """The point a user asks for; `default_point` if nothing is asked."""
+    import meanfield as mf
+    from meanfield.arguments import scalar
+
+    if sigma_b is None:
+        if sigma_w is not None:
+            raise mf.InvalidParameterError("--sigma-w needs --sigma-b beside it")
+        return default_point(phi)
+    if sigma_w is None:
+        point = mf.critical_point(phi, sigma_b=sigma_b)
+        others = [other for other in mf.critical_points(phi, sigma_b=sigma_b) if other.q_star != point.q_star]
+        reason = f"The critical point at sigma_b = {point.sigma_b:g}, as asked for."
+        return OperatingPoint(
+            sigma_w=point.sigma_w, sigma_b=point.sigma_b, critical=point, reason=reason, others=tuple(others)
+        )
+    return OperatingPoint(
+        sigma_w=scalar("sigma_w", sigma_w, low=0.0, open_low=True),
+        sigma_b=scalar("sigma_b", sigma_b, low=0.0),
+        critical=None,
+        reason="A point of the user's choice, not taken from the critical line.",
+    )
 
 
 def default_point(phi) -> OperatingPoint:

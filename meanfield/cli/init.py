@@ -36,9 +36,8 @@ def command(phi, widths, sigma_b, weights, seed, as_json, output) -> None:
         arrays |= {f"W{number}": matrix, f"b{number}": bias}
 
     def show() -> None:
-        echo(
-            f"{nonlinearity.name}: gain sigma_w = {sigma_w:.12g}, sigma_b = {sigma_b:g}, {weights} weights, seed {seed}"
-        )
+        echo(f"{nonlinearity.name}: gain = sigma_w = {sigma_w:.12g}, sigma_b = {sigma_b:g}")
+        echo(f"{weights} weights, seed {seed}")
         rows = [
             [f"W{n}", f"{matrix.shape[0]} x {matrix.shape[1]}", f"{np.std(matrix):.6g}"]
             for n, (matrix, _) in enumerate(layers, start=1)

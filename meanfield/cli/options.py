@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-__all__ = ["PhiCommand", "declare", "phi_argument", "seed_option", "workers_option"]
+__all__ = ["Numbers", "PhiCommand", "declare", "phi_argument", "seed_option", "simulation_options", "workers_option"]
 
 
 class PhiCommand(click.Command):
@@ -65,6 +65,22 @@ class OutputFile(click.ParamType):
         return path
 
 
+class Numbers(click.ParamType):
+    """Numbers of one kind with commas in between, such as 250,500,1000."""
+
+    def __init__(self, kind: type) -> None:
+        self.kind = kind
+        self.name = f"{kind.__name__},..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(self.kind(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} must be numbers with commas in between", param, ctx)
+
+
 phi_argument = click.argument("phi")
 
 seed_option = click.option(
@@ -82,6 +98,38 @@ workers_option = click.option(
     show_default=True,
     help="Worker processes; the numbers do not depend on it.",
 )
+
+
+_SIMULATION = (
+    click.option("--depth", type=int, default=10, show_default=True, help="Hidden layers."),
+    click.option(
+        "--widths",
+        type=Numbers(int),
+        default=(250, 500, 1000),
+        show_default="250,500,1000",
+        help="Widths of the networks; the bias of finite width is extrapolated from them.",
+    ),
+    click.option("--networks", type=int, default=64, show_default=True, help="Networks of each width."),
+    click.option(
+        "--weights",
+        type=click.Choice(["gaussian", "orthogonal"]),
+        default="gaussian",
+        show_default=True,
+        help="Their law.",
+    ),
+    click.option(
+        "--level", type=float, default=0.01, show_default=True, help="Chance of rejecting a theory that is right."
+    ),
+    seed_option,
+    workers_option,
+)
+
+
+def simulation_options(function: Callable) -> Callable:
+    """The options of every command that simulates networks."""
+    for option in reversed(_SIMULATION):
+        function = option(function)
+    return function
 
 
 def declare(name: str, *, example: str, suffixes: tuple[str, ...]) -> Callable[[Callable], click.Command]:

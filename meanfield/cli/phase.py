@@ -6,7 +6,7 @@ from meanfield.cli.options import declare, phi_argument, workers_option
 from meanfield.cli.output import Answer, deliver, echo
 
 NUMBERS = ("q_star", "alpha", "chi_1", "c_star", "chi_c", "xi_q", "xi_c", "xi_gradient", "error")
-LETTERS = {"ordered": ".", "critical": "=", "chaotic": "#", "unbounded": " "}
+LETTERS = {"ordered": ".", "critical": "=", "chaotic": "#", "unbounded": "~"}
 
 
 @declare(
@@ -16,7 +16,7 @@ LETTERS = {"ordered": ".", "critical": "=", "chaotic": "#", "unbounded": " "}
 )
 @phi_argument
 @click.option(
-    "--sigma-w", type=float, nargs=2, metavar="LOW HIGH", help="Range of sigma_w; by default around criticality."
+    "--sigma-w", type=float, nargs=2, metavar="LOW HIGH", help="Range of sigma_w, by default around the critical one."
 )
 @click.option("--sigma-b", type=float, nargs=2, metavar="LOW HIGH", help="Range of sigma_b.")
 @click.option(
@@ -51,12 +51,11 @@ def command(phi, sigma_w, sigma_b, points, q0, field, workers, as_json, output) 
         diagram = mf.phase_diagram(nonlinearity, columns, rows, q0=q0, executor=executor)
 
     def show() -> None:
-        echo(
-            f"{nonlinearity.name}: sigma_w {columns[0]:g} to {columns[-1]:g} across, sigma_b {rows[0]:g} to {rows[-1]:g} up"
-        )
+        echo(nonlinearity.name)
+        echo(f"sigma_w {columns[0]:g} to {columns[-1]:g} across, sigma_b {rows[0]:g} to {rows[-1]:g} up")
         for line in np.asarray(diagram.phase)[::-1]:
-            echo("".join(LETTERS[name] for name in line))
-        echo(". ordered   # chaotic   = critical   blank: lengths grow without bound")
+            echo("".join(LETTERS.get(name, "?") for name in line))
+        echo(". ordered   # chaotic   = critical   ~ unbounded")
 
     def figure():
         from meanfield.plotting import plot_phase_diagram

@@ -1,0 +1,121 @@
+"""``meanfield report``: everything about one nonlinearity in one folder."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from meanfield.cli.options import PhiCommand, phi_argument, simulation_options
+from meanfield.cli.output import SCHEMA_VERSION, echo
+from meanfield.cli.session import Session
+
+EXAMPLE = """\b
+Example:
+  meanfield report "leaky_relu(slope=0.2)" --output leaky
+"""
+
+
+@click.command("report", cls=PhiCommand, epilog=EXAMPLE, context_settings={"max_content_width": 100})
+@phi_argument
+@click.option("--sigma-b", type=float, help="Look at the critical point with this sigma_b.")
+@click.option("--sigma-w", type=float, help="With --sigma-b: look at this point, critical or not.")
+@simulation_options
+@click.option("--json", "as_json", is_flag=True, help="Print the content of report.json.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Folder of the report, by default meanfield-report- and the name; only a report is ever replaced.",
+)
+@click.option("--traceback", is_flag=True, expose_value=False, help="Show where an error comes from.")
+def command(phi, sigma_b, sigma_w, level, seed, workers, as_json, output, **simulation) -> int:
+    """Everything about PHI in one folder: report.html, figures, report.json.
+
+    The critical point, the fixed points there, the phase diagram, and the verdict of simulated networks. The exit code
+    is 1 if the verdict is no.
+    """
+    import meanfield as mf
+    from meanfield.cli.defaults import chosen_point
+    from meanfield.report import folder_name, replaced_folder
+    from meanfield.results import json_text
+
+    nonlinearity = mf.as_nonlinearity(phi)
+    point = chosen_point(nonlinearity, sigma_w=sigma_w, sigma_b=sigma_b)
+    folder = output if output is not None else Path(folder_name(nonlinearity.name))
+    with replaced_folder(folder) as building:
+        record = _build(building, nonlinearity, point, {**simulation, "level": level, "seed": seed}, workers)
+    if as_json:
+        echo(json_text(record))
+    else:
+        echo(record["verification"]["verdict"])
+        echo(f"Report: {folder / 'report.html'}")
+    return 0 if record["passed"] else 1
+
+
+def _build(folder: Path, phi, point, simulation: dict[str, Any], workers: int) -> dict[str, Any]:
+    import numpy as np
+
+    import meanfield as mf
+    import verify
+    from meanfield.cli.defaults import default_window
+    from meanfield.cli.pool import pool
+    from meanfield.report import (
+        critical_section,
+        fixed_point_section,
+        phase_section,
+        verification_lead,
+        verification_section,
+        write,
+    )
+    from meanfield.results import provenance
+
+    session: Session = click.get_current_context().find_root().obj
+    points = mf.fixed_points(phi, point.sigma_w, point.sigma_b)
+    try:
+        start = point.critical.q_star if point.critical is not None else 1.0
+        reached = mf.fixed_point(phi, point.sigma_w, point.sigma_b, q0=start)
+    except mf.NoFixedPointError:
+        reached = None
+    # The simulation starts at the fixed point: theory and networks then stay there, or leave it together.
+    q0 = reached.q_star if reached is not None and reached.q_star > 0 else 1.0
+    across, up = default_window(point.sigma_w, point.sigma_b)
+    line = mf.critical_line(phi, q_star=np.geomspace(1e-6, 1e4, 801))
+    with pool(workers, "phase diagram") as executor:
+        diagram = mf.phase_diagram(phi, np.linspace(*across, 61), np.linspace(*up, 41), executor=executor)
+    with pool(workers, "simulated networks") as executor:
+        checked = verify.check(phi, point.sigma_w, point.sigma_b, q0=q0, executor=executor, **simulation)
+
+    origin = provenance(seed=simulation["seed"], command=session.command, wall_time=session.wall_time)
+    others = [] if point.critical is None else point.others
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "command": "report",
+        "provenance": origin,
+        "phi": phi.name,
+        "sigma_w": point.sigma_w,
+        "sigma_b": point.sigma_b,
+        "reason": point.reason,
+        "passed": checked.passed,
+        "critical": point.critical,
+        "others": others,
+        "fixed_point": reached,
+        "fixed_points": points,
+        "verification": {**simulation, "q0": q0, **checked.to_dict()},
+        "phase_diagram": {
+            name: getattr(diagram, name) for name in ("sigma_w", "sigma_b", "phase", "q_star", "chi_1", "c_star")
+        },
+    }
+    write(
+        folder,
+        title=phi.name,
+        lead=verification_lead(checked),
+        sections=[
+            critical_section(phi, point.critical, others, reason=point.reason),
+            fixed_point_section(points, reached, sigma_w=point.sigma_w, sigma_b=point.sigma_b),
+            phase_section(phi, diagram, line, (point.sigma_w, point.sigma_b), provenance=origin),
+            verification_section(checked, {**simulation, "q0": q0}, title=phi.name, provenance=origin),
+        ],
+        data=record,
+        provenance=origin,
+    )
+    return record
