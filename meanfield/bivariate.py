@@ -11,9 +11,9 @@ from meanfield.quadrature import EPS, NODES, ORDER, ROUNDING, WEIGHTS, resolve
 
 __all__ = ["MehlerSeries", "mehler_series", "smoothed_products"]
 
-TERMS = 256
+TERMS = 512
 REACH = 14.0  # h_k(z) exp(-z^2/2) is below 1e-21 beyond, for every k < TERMS
-PANEL = 0.25  # a quarter wave of h_TERMS, or less, between two nodes
+PANEL = 0.25  # at most 6 radians of h_TERMS for ORDER nodes
 RESOLVED = 1e-13  # Gauss quadrature of a panel is far more accurate than the interpolation that this measures
 SHIFT = 0.09  # of the second partition, which gives the error
 
