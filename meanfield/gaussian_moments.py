@@ -151,7 +151,7 @@ def _assemble(phi: Nonlinearity, q: np.ndarray, *, bounded: bool) -> tuple[np.nd
     if missing.any():
         found, bounds = _by_quadrature(phi, q[missing], bounded=bounded)
         known = errors[:, missing]
-        better = bounds < known
+        better = (bounds < known) | np.isinf(known)
         values[:, missing] = np.where(better, found, values[:, missing])
         errors[:, missing] = np.where(better, bounds, known)
     return values, errors

@@ -363,6 +363,17 @@ def test_a_phi_of_exponential_growth_is_refused_or_bounded_honestly():
         mf.fixed_point("expm1(x**2/8)", 1.0, 0.1, q0=3.0)
 
 
+def test_an_infinite_mu_2_does_not_spoil_the_rest():
+    """expm1(x^2/8) at q = 1.5: V = (1-q/2)^(-1/2) - 2 (1-q/4)^(-1/2) + 1, mu_1 = q (1-q/2)^(-3/2)/16, mu_2 infinite."""
+    V = 0.25**-0.5 - 2 * 0.625**-0.5 + 1
+    sigma_b = math.sqrt(1.5 - V / 4)
+    result = min(mf.fixed_points("expm1(x**2/8)", 0.5, sigma_b), key=lambda point: abs(point.q_star - 1.5))
+    assert abs(result.q_star - 1.5) <= result.error + 1e-15
+    assert abs(result.chi_1 - 1.5 * 8 / 16 / 4) <= result.errors["chi_1"] + 1e-15
+    assert (result.phase, result.stable) == ("ordered", True)
+    assert result.error <= 1e-10
+
+
 def test_fields_are_plain_and_results_frozen_and_pickled():
     result = mf.fixed_point("tanh", 2.5, 0.3)
     for field in (

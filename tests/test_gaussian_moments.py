@@ -103,14 +103,18 @@ def test_a_kink_between_an_edge_and_its_first_node_is_seen():
 # Growth
 
 
+@pytest.mark.filterwarnings("ignore::meanfield.errors.AccuracyWarning")
 def test_exponential_growth_short_of_divergence():
-    """phi = exp(x^2/8): E phi^2 = (1 - q/2)^(-1/2), E phi'^2 = q (1 - q/2)^(-3/2)/16; the tails reach far out."""
+    """phi = exp(x^2/8): E phi^2 = (1 - q/2)^(-1/2), E phi'^2 = q (1 - q/2)^(-3/2)/16; the tails reach far out.
+
+    At q = 1.9 a partition that ends at nine standard deviations looks converged and is 4 % off (theory, section 4).
+    """
     for q in (0.1, 1.0, 1.5, 1.9):
         result = mf.moments("exp(x**2/8)", q)
         V, mu_1 = (1 - q / 2) ** -0.5, q * (1 - q / 2) ** -1.5 / 16
         assert abs(result.V - V) <= result.errors["V"] + 1e-15 * V
         assert abs(result.mu_1 - mu_1) <= result.errors["mu_1"] + 1e-15 * mu_1
-        assert result.errors["V"] <= 1e-9 * V
+        assert result.errors["V"] <= (1e-12 if q < 1.6 else 1e-2) * V
 
 
 @pytest.mark.parametrize("q", [2.0, 2.2, 3.0, 50.0])
@@ -131,6 +135,7 @@ def test_mu_2_may_be_infinite_alone():
     assert math.isfinite(result.V + result.mu_1)
 
 
+@pytest.mark.filterwarnings("ignore::meanfield.errors.AccuracyWarning")
 @pytest.mark.parametrize("q", [0.01, 1.0, 40.0])
 def test_exponential(q):
     """phi = exp(x): V = mu_1 = e^{2q}, mu_2 = e^{8q}."""
@@ -161,12 +166,13 @@ def test_fast_oscillation():
 
 
 def test_shifted_features_far_from_the_origin():
-    """A step of width 1e-3 at x = 5 carries everything: E phi'^2 against its own narrow integral."""
+    """A step of width 1e-3 at x = 5 carries everything: E phi'^2 against its own narrow integral, by the trapezoid."""
     result = mf.moments("tanh(1000*(x-5))", 4.0)
-    x = np.linspace(-0.03, 0.03, 200_001)
+    step = 3e-7
+    x = step * np.arange(-100_000, 100_001)
     density = np.exp(-((5 + x) ** 2) / 8) / np.sqrt(8 * np.pi)
-    narrow = 1e6 * np.sum(density / np.cosh(1000 * x) ** 4) * (x[1] - x[0])
-    assert abs(result.mu_1 - narrow) <= result.errors["mu_1"] + 1e-12 * narrow
+    narrow = 1e6 * step * np.sum(density / np.cosh(1000 * x) ** 4)
+    assert abs(result.mu_1 - narrow) <= result.errors["mu_1"] + 1e-14 * narrow
     assert abs(result.mu_1 / narrow - 1) <= 1e-11
 
 
