@@ -1,0 +1,195 @@
+"""Random networks: their weights, drawn whole or only as far as they are seen, their biases and their seeds."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from meanfield.nonlinearity import Nonlinearity
+from meanfield.weights import ensemble
+from verify.kernels import Normals, apply_reflectors, draw_reflectors
+
+__all__ = ["METHODS", "LayerWeights", "NetworkLaw", "RandomNetwork", "frame"]
+
+
+def frame(normals: Normals, width: int, count: int) -> np.ndarray:
+    """`count` orthonormal vectors, uniform on their manifold: the columns of a (width, count) array."""
+    Q, R = np.linalg.qr(normals.standard_normal((width, count)))
+    return Q * np.copysign(1.0, np.diagonal(R))
+
+
+class LayerWeights(ABC):
+    """A square weight matrix W seen only through one product W X and then products W^T D.
+
+    Those products have the joint law of a matrix drawn as a whole.
+    """
+
+    def __init__(self, seed: np.random.SeedSequence, width: int, sigma_w: float) -> None:
+        self.seed = seed
+        self.width = width
+        self.sigma_w = sigma_w
+
+    def _normals(self) -> Normals:
+        return Normals(np.random.default_rng(self.seed))
+
+    @abstractmethod
+    def forward(self, X: np.ndarray) -> np.ndarray:
+        """W X, shape (width, k); called at most once, before `backward`."""
+
+    @abstractmethod
+    def backward(self, D: np.ndarray) -> np.ndarray:
+        """W^T D, shape (width,), for one vector D; called at most once."""
+
+
+class GaussianMatrix(LayerWeights):
+    """Gaussian weights, every entry drawn; drawn again for the way back, so that one matrix is held at a time."""
+
+    def _matrix(self) -> np.ndarray:
+        return self._normals().standard_normal((self.width, self.width))
+
+    def forward(self, X):
+        return (self.sigma_w / math.sqrt(self.width)) * (self._matrix() @ X)
+
+    def backward(self, D):
+        return (self.sigma_w / math.sqrt(self.width)) * (D @ self._matrix())
+
+
+class HaarMatrix(LayerWeights):
+    """Haar weights as the product of `width` random reflectors: O(width^2) a product, no factorisation.
+
+    References
+    ----------
+    .. [1] G. W. Stewart, SIAM J. Numer. Anal. 17 (1980) 403.
+    """
+
+    def _apply(self, rows: np.ndarray, transposed: bool) -> np.ndarray:
+        vectors = np.empty((self.width, self.width))
+        tau, signs = np.empty(self.width), np.empty(self.width)
+        draw_reflectors(np.random.default_rng(self.seed), vectors, tau, signs)
+        apply_reflectors(vectors, tau, signs, rows, transposed)
+        return rows
+
+    def forward(self, X):
+        return self._apply(self.sigma_w * X.T, False).T
+
+    def backward(self, D):
+        return self._apply(self.sigma_w * D[None, :], True)[0]
+
+
+class SampledWeights(LayerWeights):
+    """Weights drawn only as far as they are seen, exact in law.
+
+    With X = Q R, the columns of Q orthonormal, W X = (W Q) R needs the image W Q alone. The way back splits D into
+    the part that this image fixes and a fresh one, W^T D = Q (W Q)^T D + (I - Q Q^T) W^T D; given W Q the second
+    term is independent of all that came before. O(width k^2) operations instead of O(width^2).
+
+    References
+    ----------
+    .. [1] M. Bayati, A. Montanari, The dynamics of message passing on dense graphs, arXiv:1001.3448, lemma 10.
+       [2] S. Rangan, P. Schniter, A. Fletcher, Vector approximate message passing, arXiv:1610.03082, lemma 4.
+    """
+
+    def __init__(self, seed, width, sigma_w):
+        super().__init__(seed, width, sigma_w)
+        self._draws = self._normals()
+        self._seen = np.zeros((width, 0))
+        self._image = np.zeros((width, 0))
+
+    def forward(self, X):
+        self._seen, R = np.linalg.qr(X)
+        self._image = self._image_of(self._seen.shape[1])
+        return self._image @ R
+
+    def backward(self, D):
+        fresh = self._unseen(D)
+        fresh -= self._seen @ (self._seen.T @ fresh)
+        return self._seen @ (self._image.T @ D) + fresh
+
+    @abstractmethod
+    def _image_of(self, count: int) -> np.ndarray:
+        """W Q for `count` orthonormal columns Q."""
+
+    @abstractmethod
+    def _unseen(self, D: np.ndarray) -> np.ndarray:
+        """A vector whose part orthogonal to Q has the law of that of W^T D, given W Q."""
+
+
+class SampledGaussian(SampledWeights):
+    """W Q and the fresh part have independent entries N(0, sigma_w^2/width) and N(0, sigma_w^2 |D|^2/width)."""
+
+    def _image_of(self, count):
+        return (self.sigma_w / math.sqrt(self.width)) * self._draws.standard_normal((self.width, count))
+
+    def _unseen(self, D):
+        return (self.sigma_w * np.linalg.norm(D) / math.sqrt(self.width)) * self._draws.standard_normal(self.width)
+
+
+class SampledHaar(SampledWeights):
+    """W Q is sigma_w times a uniform frame U; the fresh part is uniform on a sphere of radius sigma_w |(I - U U^T) D|."""
+
+    def _image_of(self, count):
+        return self.sigma_w * frame(self._draws, self.width, count)
+
+    def _unseen(self, D):
+        direction = self._draws.standard_normal(self.width)
+        direction -= self._seen @ (self._seen.T @ direction)
+        frame_part = self._image @ (self._image.T @ D) / self.sigma_w**2
+        return (self.sigma_w * np.linalg.norm(D - frame_part) / np.linalg.norm(direction)) * direction
+
+
+METHODS: dict[str, dict[str, type[LayerWeights]]] = {
+    "sampled": {"gaussian": SampledGaussian, "orthogonal": SampledHaar},
+    "matrices": {"gaussian": GaussianMatrix, "orthogonal": HaarMatrix},
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NetworkLaw:
+    """What a random network is drawn from; `weights` and `method` are keys of `METHODS`."""
+
+    phi: Nonlinearity
+    sigma_w: float
+    sigma_b: float
+    depth: int
+    weights: str = "gaussian"
+    method: str = "sampled"
+
+    def __post_init__(self) -> None:
+        ensemble(self.weights)
+
+
+class RandomNetwork:
+    """One network of equal layers: h^{l+1} = W^{l+1} phi(h^l) + b^{l+1}, l = 1..depth.
+
+    Its draws follow from `seed` alone: one child for the inputs, one for the biases, one for each weight matrix.
+
+    Attributes
+    ----------
+    normals : Normals
+        The stream for inputs and gradients.
+    """
+
+    def __init__(self, law: NetworkLaw, width: int, seed: np.random.SeedSequence) -> None:
+        self.law = law
+        self.width = width
+        own, biases, *layers = _children(seed, 2 + law.depth)
+        self.normals = Normals(np.random.default_rng(own))
+        self._biases = Normals(np.random.default_rng(biases))
+        kind = METHODS[law.method][law.weights]
+        self._weights = [kind(layer, width, law.sigma_w) for layer in layers]
+
+    def next_layer(self, layer: int, H: np.ndarray) -> np.ndarray:
+        """Pre-activations h^{layer+1} of the inputs whose h^layer are the columns of `H`; the bias is shared."""
+        bias = self.law.sigma_b * self._biases.standard_normal(self.width)
+        return self._weights[layer - 1].forward(self.law.phi.function(H)) + bias[:, None]
+
+    def gradient_below(self, layer: int, h: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        """The gradient at h^layer from the one at h^{layer+1}: phi'(h^layer) W^{layer+1 T} gradient."""
+        return self.law.phi.derivative(h) * self._weights[layer - 1].backward(gradient)
+
+
+def _children(seed: np.random.SeedSequence, count: int) -> Sequence[np.random.SeedSequence]:
+    # A copy, since spawn counts in the object itself and the same seed must give the same network twice.
+    return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key, pool_size=seed.pool_size).spawn(count)

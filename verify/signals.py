@@ -1,0 +1,106 @@
+"""Measured lengths, correlations and gradient factors, layer by layer, of random networks."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from meanfield.sweeps import sweep
+from verify.networks import NetworkLaw, RandomNetwork, frame
+
+__all__ = ["LENGTHS", "QUANTITIES", "SignalSetting", "measure", "measure_networks"]
+
+QUANTITIES = ("q", "c", "chi")
+LENGTHS = ("free", "reset")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SignalSetting:
+    """What is measured on each network.
+
+    Attributes
+    ----------
+    law : NetworkLaw
+    quantities : tuple of str
+        Of `QUANTITIES`.
+    q0 : float
+        |h^1|^2/width of every input, exactly.
+    c0 : tuple of float
+        Cosines, exact in layer 1, between the first input and one further input each.
+    lengths : str
+        "free", or "reset": every h^l is rescaled to |h^l|^2/width = q0 after it was measured. At a repelling or
+        marginal fixed point free lengths drift, the more the deeper; reset ones test one step of the map at a time.
+    """
+
+    law: NetworkLaw
+    quantities: tuple[str, ...]
+    q0: float
+    c0: tuple[float, ...]
+    lengths: str = "free"
+
+
+def measure(setting: SignalSetting, item: tuple[int, np.random.SeedSequence]) -> dict[str, np.ndarray]:
+    """The quantities of one network; `item` is its width and seed.
+
+    Returns
+    -------
+    dict
+        "q" (depth,): |h^l|^2/width, the mean over the inputs. "c" (len(c0), depth): cosines between the first
+        input's h^l and the others'. "chi" (depth,): |d^l|^2/|d^{l+1}|^2 of the gradient d^l = phi'(h^l) W^{l+1 T}
+        d^{l+1} at the first input, started from a uniform random direction at h^{depth+1}.
+    """
+    width, seed = item
+    network = RandomNetwork(setting.law, width, seed)
+    pairs = setting.c0 if "c" in setting.quantities else ()
+    H = _first_layer(network, setting.q0, pairs)
+    states, squares, cosines = [], [], []
+    for layer in range(1, setting.law.depth + 1):
+        square = np.einsum("nk,nk->k", H, H)
+        squares.append(square.mean() / width)
+        cosines.append(H[:, 0] @ H[:, 1:] / np.sqrt(square[0] * square[1:]))
+        if setting.lengths == "reset":
+            H = H * np.sqrt(width * setting.q0 / square)
+        states.append(H[:, 0])
+        if layer < setting.law.depth:
+            H = network.next_layer(layer, H)
+    found = {"q": np.array(squares), "c": np.array(cosines).T}
+    if "chi" in setting.quantities:
+        found["chi"] = _gradient_factors(network, states)
+    return {name: found[name] for name in setting.quantities}
+
+
+def measure_networks(setting: SignalSetting, widths, networks: int, seed: np.random.SeedSequence, *, executor=None):
+    """`measure` on `networks` networks of every width: {width: {quantity: array (networks, ...)}}.
+
+    Network i of width number j has its own child of `seed`, whoever computes it.
+    """
+    seeds = np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key, pool_size=seed.pool_size).spawn(len(widths))
+    items = [(width, own) for width, child in zip(widths, seeds, strict=True) for own in child.spawn(networks)]
+    found = sweep(partial(measure, setting), items, executor=executor)
+    blocks = (found[start : start + networks] for start in range(0, len(found), networks))
+    return {
+        width: {name: np.array([each[name] for each in block]) for name in setting.quantities}
+        for width, block in zip(widths, blocks, strict=True)
+    }
+
+
+def _first_layer(network: RandomNetwork, q0: float, c0: tuple[float, ...]) -> np.ndarray:
+    """h^1 of 1 + len(c0) inputs, shape (width, inputs): exact lengths and cosines, uniform directions."""
+    directions = frame(network.normals, network.width, 1 + len(c0))
+    cosines = np.array(c0)
+    directions[:, 1:] *= np.sqrt((1 - cosines) * (1 + cosines))
+    directions[:, 1:] += directions[:, :1] * cosines
+    return math.sqrt(network.width * q0) * directions
+
+
+def _gradient_factors(network: RandomNetwork, states: list[np.ndarray]) -> np.ndarray:
+    gradient = frame(network.normals, network.width, 1)[:, 0]
+    factors = np.empty(len(states))
+    for layer in range(len(states), 0, -1):
+        gradient = network.gradient_below(layer, states[layer - 1], gradient)
+        square = gradient @ gradient
+        factors[layer - 1] = square
+        # Back to a unit vector: the product over many layers would under- or overflow.
+        gradient = gradient / math.sqrt(square) if square > 0 else np.full_like(gradient, np.nan)
+    return factors
