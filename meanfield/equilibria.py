@@ -16,7 +16,7 @@ from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
 from meanfield.results import Result
 
-__all__ = ["FixedPoint", "fixed_point", "fixed_points", "is_stable", "root_in_q"]
+__all__ = ["FixedPoint", "fixed_point", "fixed_points", "increasing", "is_stable", "root_in_q"]
 
 ULPS = 8 * EPS  # rounding that a comparison with 1 forgives, beyond the reported error
 LARGEST_Q = 1e16
@@ -173,6 +173,11 @@ class _Landscape:
         return int(self.sign[known[-1]]) if known.size else 0
 
 
+def increasing(q: np.ndarray, V: np.ndarray, V_slope: np.ndarray) -> np.ndarray:
+    """Where V increases with q, as far as rounding lets see."""
+    return q * V_slope >= -1e-12 * V
+
+
 def _drift(phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float) -> tuple[float, float]:
     """F(q) and F'(q)."""
     rows = scan(phi, np.array([q]))
@@ -206,9 +211,10 @@ def _landscape(phi: Nonlinearity, sigma_w: float, sigma_b: float) -> _Landscape:
     steepness = slope - 1
     # Slopes of 1 to rounding (flat starts, ReLU at sqrt(2)) turn nowhere.
     steepness[np.abs(steepness) <= sigma_w**2 * table.bound("V_slope") + 4 * EPS * (1 + np.abs(slope))] = 0.0
+    rising = increasing(q, V, table.row("V_slope"))
     at_origin = sigma_b == 0 and germ(phi)[0] == 0
     if at_origin and not sign.any():
-        return _Landscape(table, sign, slope >= 0, (), True)
+        return _Landscape(table, sign, rising, (), True)
 
     brackets = []
     known = np.flatnonzero(sign)
@@ -231,7 +237,7 @@ def _landscape(phi: Nonlinearity, sigma_w: float, sigma_b: float) -> _Landscape:
     drift_at = functools.partial(_drift, phi, sigma_w, sigma_b)
     roots = [0.0] if at_origin else []
     roots += [low if low == high else root_in_q(drift_at, low, high) for low, high in brackets]
-    return _Landscape(table, sign, slope >= 0, tuple(roots), False)
+    return _Landscape(table, sign, rising, tuple(roots), False)
 
 
 def _around_extremum(phi, sigma_w: float, sigma_b: float, low: float, high: float, sign: int) -> list:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.dual_kernels import series
-from meanfield.equilibria import ULPS, FixedPoint, fixed_point, fixed_points
+from meanfield.equilibria import ULPS, FixedPoint, fixed_point, fixed_points, increasing
 from meanfield.errors import ConvergenceError, NoFixedPointError, NonlinearityError, Status
 from meanfield.gaussian_moments import evaluate, germ, profile, scan
 from meanfield.nonlinearity import Nonlinearity
@@ -94,7 +94,7 @@ def _search(phi: Nonlinearity, sigma_w: np.ndarray, sigma_b: np.ndarray, q0: flo
     last_up = filled[:, -1] > 0
     special = fold.any(axis=1) | (last_up & (slope[:, -1] < -1e-9)) | (filled[:, 0] == 0)
     special |= (filled[:, 0] < 0) & ~at_origin  # a root below the profile
-    special |= np.full(len(sigma_w), bool((V_slope < 0).any()) or not 0 < q0 <= q[-1])
+    special |= np.full(len(sigma_w), not (increasing(q, V, V_slope).all() and 0 < q0 <= q[-1]))
 
     here = filled[:, min(start, len(q) - 1)]
     special |= sign[:, min(start, len(q) - 1)] == 0
