@@ -32,7 +32,7 @@ __all__ = [
 BLUE, ORANGE, GREEN, VERMILION, BLACK = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#222222"
 PHASE_COLOURS = {
     "ordered": "#deebf7",
-    "critical": "#ffffff",
+    "critical": BLACK,
     "chaotic": "#f5c77e",
     "unbounded": "#9a9a9a",
     "": "#ffffff",
@@ -269,7 +269,7 @@ def _shown(text: str, limit: int = 60) -> str:
 def _draw_phases(ax: Axes, diagram) -> None:
     phase = np.asarray(diagram.phase)
     names = list(PHASE_COLOURS)
-    index = np.full(phase.shape, names.index("critical"))
+    index = np.full(phase.shape, names.index(""))
     for code, name in enumerate(names):
         index[phase == name] = code
     # A thin critical set has no area worth a colour of its own: its cells belong to the line.

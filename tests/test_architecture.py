@@ -33,6 +33,7 @@ MEANFIELD_FLOORS = {
     "expressions": 4,
     "maps": 5,
     "equilibria": 6,
+    "equilibrium_grids": 6,
     "criticality": 7,
     "jacobian": 8,
     "diagrams": 9,

@@ -16,9 +16,9 @@ from meanfield.cli.output import Answer, deliver, print_table
 @click.option("--q-star", type=float, nargs=2, metavar="LOW HIGH", help="Or range of q_star, spaced in ratio.")
 @click.option("--points", type=click.IntRange(1, 100_000), default=21, show_default=True, help="Points on it.")
 def command(phi, sigma_b, q_star, points, as_json, output) -> None:
-    """The critical line of PHI: (sigma_w, sigma_b) where gradients keep their size.
+    """The critical line of PHI.
 
-    Without a range it is followed from q_star = 0.001 to 10.
+    These are the pairs (sigma_w, sigma_b) at which gradients keep their size with depth. Without a range it is followed from q_star = 0.001 to 10.
     """
     import numpy as np
 

@@ -32,7 +32,10 @@ LETTERS = {"ordered": ".", "critical": "=", "chaotic": "#", "unbounded": "~"}
 )
 @workers_option
 def command(phi, sigma_w, sigma_b, points, q0, field, workers, as_json, output) -> None:
-    """The phase diagram of PHI: ordered, chaotic or unbounded, over sigma_w and sigma_b."""
+    """The phase diagram of PHI.
+
+    Each pair (sigma_w, sigma_b) is ordered, chaotic, critical or unbounded, by the fixed point that --q0 leads to.
+    """
     import numpy as np
 
     import meanfield as mf

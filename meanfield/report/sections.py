@@ -52,7 +52,8 @@ def critical_section(phi, point, others: Sequence[Any], *, reason: str) -> Secti
     if phi.expression is not None:
         body += code(
             "import meanfield as mf\n\n"
-            f"layers = mf.initialize({phi.expression!r}, widths=(784, 400, 400, 10), sigma_b={point.sigma_b!r}, rng=0)\n"
+            f"layers = mf.initialize(\n    {phi.expression!r},\n"
+            f"    widths=(784, 400, 400, 10),\n    sigma_b={point.sigma_b!r},\n    rng=0,\n)\n"
             "# each layer is (W, b), to be used as x @ W.T + b"
         )
     return Section(title="Where to initialise", body=body)

@@ -1,0 +1,157 @@
+"""`meanfield report` and `validate`: from a name to a folder and a verdict."""
+
+import json
+
+import pytest
+
+import meanfield as mf
+from tests.test_report import Reader
+
+SMALL = ("--depth", 3, "--widths", "50,100", "--networks", 12)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_report_of_tanh(terminal, here):
+    result = terminal.ok("report", "tanh", *SMALL)
+    (folder,) = here.iterdir()
+    assert folder.name.startswith("meanfield-report-tanh-")
+    assert result.stdout.splitlines()[-1] == f"Report: {folder.name}/report.html"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "phase.png",
+        "report.html",
+        "report.json",
+        "verification.png",
+    ]
+    record = terminal.json("report", "tanh", *SMALL)
+    saved = json.loads((folder / "report.json").read_text())
+    assert saved["sigma_w"] == record["sigma_w"] == mf.critical_point("tanh", sigma_b=0.05).sigma_w
+    assert saved["passed"] is True
+    assert str(here) not in json.dumps(saved)
+    text = "".join(Reader((folder / "report.html").read_text()).text)
+    assert "Where to initialise" in text
+    assert record["verification"]["verdict"] in text
+
+
+@pytest.mark.parametrize(
+    ("phi", "sigma_b", "part"),
+    [
+        ("relu", 0.0, "sigma_b = 0 is the nearest"),
+        ("gelu", 0.416, "sigma_b = 0.416 is the nearest"),
+        ("silu", 0.746, "sigma_b = 0.746 is the nearest"),
+        ("softplus", 0.05, "no critical point"),
+        ("sin(x)/(1+abs(x))", 0.05, "the default"),
+    ],
+)
+def test_the_default_point(terminal, here, phi, sigma_b, part):
+    record = terminal.json("report", phi, *SMALL, "--output", here / "folder")
+    assert record["sigma_b"] == sigma_b
+    assert part in record["reason"]
+    assert (record["critical"] is None) == (phi == "softplus")
+    assert record["passed"] is True
+
+
+def test_a_point_of_the_users_choice(terminal, here):
+    record = terminal.json("report", "tanh", "--sigma-w", 2.0, "--sigma-b", 0.1, *SMALL, "--output", here / "folder")
+    assert (record["sigma_w"], record["sigma_b"]) == (2.0, 0.1)
+    assert record["fixed_points"][0]["phase"] == "chaotic"
+
+
+def test_what_the_report_refuses(terminal, here):
+    (here / "mine").mkdir()
+    (here / "mine" / "thesis.tex").write_text("years of work")
+    assert "not a report" in terminal.refused("report", "tanh", "--output", here / "mine")["message"]
+    assert (here / "mine" / "thesis.tex").read_text() == "years of work"
+    assert "--sigma-b" in terminal.refused("report", "tanh", "--sigma-w", 1.5)["message"]
+    assert "sigma_b" in terminal.refused("report", "tanh", "--sigma-b", "nan")["message"]
+    assert "depth must be" in terminal.refused("report", "tanh", "--depth", 0, "--output", here / "x")["message"]
+    assert "cannot write" in terminal.refused("report", "tanh", "--output", here / "none" / "x")["message"]
+    assert terminal.refused("report", "softplus", "--sigma-b", 0.1, code=3)["type"] == "NoCriticalPointError"
+    assert [path.name for path in here.iterdir()] == ["mine"]
+
+
+VALIDATE = ("validate", "tanh", "--sigma-w", 1.5, "--sigma-b", 0.3, *SMALL)
+
+
+def test_validate(terminal):
+    record = terminal.json(*VALIDATE)
+    assert record["passed"] is True
+    assert record["widths"] == [50, 100]
+    text = terminal.ok(*VALIDATE).stdout
+    assert record["verdict"] in text
+
+
+def test_workers_do_not_change_a_number(terminal):
+    alone, shared = terminal.json(*VALIDATE), terminal.json(*VALIDATE, "--workers", 2)
+    assert alone["checks"] == shared["checks"]
+
+
+def test_a_verdict_of_no_is_exit_code_1(terminal, monkeypatch):
+    import verify
+
+    honest = verify.predict
+    monkeypatch.setattr(verify.certificate, "predict", lambda phi, w, b, **k: honest(phi, 1.2 * w, b, **k))
+    result = terminal("validate", "tanh", "--sigma-w", 1.5, "--sigma-b", 0.3, *SMALL, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["passed"] is False
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--widths", "50,x"], "commas"),
+        (["--widths", "0"], "widths"),
+        (["--networks", "0"], "networks"),
+        (["--level", "2"], "level"),
+        (["--c0", "1.5"], "c0"),
+        (["--q0", "-1"], "q0"),
+        (["--seed", "-1"], "seed"),
+    ],
+)
+def test_bad_settings_of_a_simulation(terminal, words, part):
+    assert part in terminal.refused("validate", "tanh", *SMALL, *words)["message"]
+
+
+def test_figures_of_a_verification(terminal, tmp_path):
+    terminal.ok(*VALIDATE, "--output", tmp_path / "verification.png")
+    assert (tmp_path / "verification.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_hostile_names_go_through_everything(tmp_path, monkeypatch):
+    """A Nonlinearity from Python may have any name; here it goes through the report's own code."""
+    import click
+    import numpy as np
+
+    from meanfield.cli.defaults import default_point
+    from meanfield.cli.report import _build
+    from meanfield.cli.session import Session
+
+    name = "<img src=x onerror=alert(1)>$x_{[bold]../.."
+    phi = mf.Nonlinearity.from_callable(np.tanh, lambda x: 1 - np.tanh(x) ** 2, name=name)
+    settings = {"depth": 2, "widths": (20, 40), "networks": 4, "weights": "gaussian", "level": 0.01, "seed": 0}
+    with click.Context(click.Command("report"), obj=Session(["report", name])):
+        _build(tmp_path, phi, default_point(phi), settings, 1)
+    read = Reader((tmp_path / "report.html").read_text())
+    assert read.elements.count("img") == 2
+    assert not [key for key, _ in read.attributes if key.startswith("on")]
+    assert json.loads((tmp_path / "report.json").read_text())["phi"] == name
+
+
+def test_doctor(terminal):
+    record = terminal.json("doctor")
+    assert record["passed"] is True
+    assert {check["check"] for check in record["checks"]} == {"theory", "expressions", "simulation", "figures"}
+    assert "numpy" in terminal.ok("doctor").stdout
+
+
+def test_list(terminal):
+    record = terminal.json("list")
+    names = [entry["name"] for entry in record["nonlinearities"]]
+    assert {"tanh", "relu", "gelu", "silu", "leaky_relu", "softplus"} <= set(names)
+    text = terminal.ok("list").stdout
+    assert "leaky_relu" in text
+    assert "slope" in text
