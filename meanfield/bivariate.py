@@ -143,8 +143,10 @@ def smoothed_products(rows: Rows, kinks: Kinks, c: float, q1: float, q2: float) 
     """
     results = []
     for partition in range(2):
-        smooth = [_Smoothed(rows, kinks, math.copysign(math.sqrt(q * abs(c)), sign), math.sqrt(q * (1 - abs(c))), partition)
-                  for q, sign in ((q1, 1.0), (q2, c))]  # fmt: skip
+        smooth = [
+            _Smoothed(rows, kinks, math.copysign(math.sqrt(q * abs(c)), sign), math.sqrt(q * (1 - abs(c))), partition)
+            for q, sign in ((q1, 1.0), (q2, c))
+        ]
         same = q1 == q2 and c > 0
         edges = np.concatenate([_OUTER[partition], *(part.outer_breaks() for part in smooth[: 1 if same else 2])])
         edges = np.unique(edges[np.abs(edges) <= _OUTER[partition][-1]])
@@ -170,7 +172,7 @@ def smoothed_products(rows: Rows, kinks: Kinks, c: float, q1: float, q2: float) 
 
 
 class _Smoothed:
-    """g(w) = E f(a w + s z) for the rows of f: Gauss-Legendre panels that follow the mean, split where f asks for it."""
+    """g(w) = E f(a w + s z) for the rows of f, on Gauss-Legendre panels that follow the mean and split where f asks."""
 
     def __init__(self, rows: Rows, kinks: Kinks, a: float, s: float, partition: int) -> None:
         self._rows, self._a, self._s = rows, a, s

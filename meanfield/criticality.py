@@ -1,23 +1,27 @@
 """The critical line: pairs (sigma_w, sigma_b) at whose fixed point the correlation map has slope one."""
 
-import functools
-import math
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
 
 from meanfield.arguments import interval, scalar
+from meanfield.critical_curve import (
+    critical_curve,
+    lengths_at_sigma_b,
+    lengths_at_sigma_w,
+    meets_degenerate_line,
+    stability_onset,
+)
 from meanfield.equilibria import is_stable
 from meanfield.errors import InvalidParameterError, NoCriticalPointError, Status, UnstableCriticalPointWarning
 from meanfield.expressions import as_nonlinearity
-from meanfield.gaussian_moments import PROFILE_RANGE, evaluate, germ, profile, refuse_infinite, scan
+from meanfield.gaussian_moments import PROFILE_RANGE, evaluate, profile, refuse_infinite, scan
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
 from meanfield.results import Result
 
-__all__ = ["CriticalLine", "CriticalPoint", "critical_line", "critical_point", "critical_points", "stability_onset"]
+__all__ = ["CriticalLine", "CriticalPoint", "critical_line", "critical_point", "critical_points"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,16 +143,16 @@ def critical_points(phi, *, sigma_b=None, sigma_w=None, q_star=None) -> tuple[Cr
     nonlinearity = as_nonlinearity(phi)
     name, value = _the_one_given(sigma_b=sigma_b, sigma_w=sigma_w, q_star=q_star)
     target = scalar(name, value, low=0.0, open_low=name == "sigma_w")
-    curve = _curve(nonlinearity)
+    curve = critical_curve(nonlinearity)
     if name == "q_star":
         points = [_at_length(nonlinearity, target)] if curve.defined_at(nonlinearity, target) else []
     elif curve.degenerate:
-        meets = _meets_degenerate_line(nonlinearity, name, target)
+        meets = meets_degenerate_line(nonlinearity, name, target)
         points = [_at_length(nonlinearity, 1.0, **{name: target})] if meets else []
     elif name == "sigma_b":
-        points = [_at_length(nonlinearity, q, sigma_b=target) for q in _lengths_at_sigma_b(nonlinearity, target)]
+        points = [_at_length(nonlinearity, q, sigma_b=target) for q in lengths_at_sigma_b(nonlinearity, target)]
     else:
-        points = [_at_length(nonlinearity, q, sigma_w=target) for q in _lengths_at_sigma_w(nonlinearity, target)]
+        points = [_at_length(nonlinearity, q, sigma_w=target) for q in lengths_at_sigma_w(nonlinearity, target)]
     if not points:
         raise NoCriticalPointError(_nowhere_message(nonlinearity, name, target))
     return tuple(points)
@@ -205,130 +209,6 @@ def _the_one_given(**arguments) -> tuple[str, object]:
     return given[0]
 
 
-@dataclass(frozen=True)
-class _Curve:
-    """sigma_w and sigma_b^2 along the profile of phi, extrema of both added as nodes: monotone between neighbours.
-
-    q : (n,); sigma_w : (n,); variance : (n,) sigma_b^2, 0 within its error, negative where there is no point;
-    degenerate : sigma_b = 0 and sigma_w the same at every q (linear and ReLU-like phi).
-    """
-
-    q: np.ndarray
-    sigma_w: np.ndarray
-    variance: np.ndarray
-    degenerate: bool
-
-    def defined_at(self, phi: Nonlinearity, q: float) -> bool:
-        values, bounds = evaluate(phi, np.array([q]))
-        return bool(values[1, 0] > 0 and values[4, 0] >= -bounds[4, 0])
-
-
-@functools.lru_cache(maxsize=256)
-def _curve(phi: Nonlinearity) -> _Curve:
-    table = profile(phi)
-    usable = table.row("mu_1") > 1e-300  # phi' vanishes at the scale of a small q (a dead zone): no line there
-    q, mu_1 = table.q[usable], table.row("mu_1")[usable]
-    ratio, bound = table.row("critical_ratio")[usable], table.bound("critical_ratio")[usable]
-    sigma_w, variance = mu_1**-0.5, np.where(np.abs(ratio) <= bound, 0.0, ratio) / mu_1
-    if q.size and not variance.any():
-        return _Curve(q, sigma_w, variance, True)
-    variance_at = functools.partial(_variance, phi)
-    extra = _turning_points(functools.partial(_sigma_w, phi), q, sigma_w) + _turning_points(variance_at, q, variance)
-    told = variance != 0
-    extra += _crossings(variance_at, q[told], variance[told], 0.0)  # where the line begins and ends
-    if extra:
-        new = np.array(extra)
-        rows = scan(phi, new)
-        q = np.concatenate([q, new])
-        order = np.argsort(q)
-        q = q[order]
-        sigma_w = np.concatenate([sigma_w, rows[1] ** -0.5])[order]
-        ends = rows[4] / rows[1]
-        ends[np.abs(ends) <= 1e-12 * new] = 0.0
-        variance = np.concatenate([variance, ends])[order]
-    return _Curve(q, sigma_w, variance, False)
-
-
-def _turning_points(function, q: np.ndarray, values: np.ndarray) -> list[float]:
-    """Local extrema between grid points, refined; those within rounding of a flat stretch are left out."""
-    steps = np.diff(values)
-    steps[np.abs(steps) <= 1e-11 * np.abs(values[1:])] = 0.0
-    found = []
-    for i in np.flatnonzero(steps[:-1] * steps[1:] < 0):
-        sign = -1.0 if steps[i] > 0 else 1.0
-        result = minimize_scalar(
-            lambda t, sign=sign: sign * function(math.exp(t)),
-            bounds=(math.log(q[i]), math.log(q[i + 2])),
-            method="bounded",
-            options={"xatol": 1e-9},
-        )
-        found.append(math.exp(result.x))
-    return found
-
-
-def _sigma_w(phi: Nonlinearity, q: float) -> float:
-    return float(scan(phi, np.array([q]))[1, 0]) ** -0.5
-
-
-def _variance(phi: Nonlinearity, q: float) -> float:
-    rows = scan(phi, np.array([q]))
-    return float(rows[4, 0] / rows[1, 0])
-
-
-def _crossings(function, q: np.ndarray, values: np.ndarray, target: float) -> list[float]:
-    """Lengths at which function(q) = target, one for each pair of neighbouring grid points on both sides of it."""
-    above = values > target
-    found = []
-    for i in np.flatnonzero(above[:-1] != above[1:]):
-        if values[i] == target:
-            found.append(float(q[i]))
-            continue
-        low, high = math.log(q[i]), math.log(q[i + 1])
-        if (function(q[i]) - target) * (function(q[i + 1]) - target) > 0:
-            continue  # rounding decides the sign at a node that touches the target
-        found.append(math.exp(brentq(lambda t: function(math.exp(t)) - target, low, high, xtol=EPS, rtol=4 * EPS)))
-    return found
-
-
-def _lengths_at_sigma_b(phi: Nonlinearity, sigma_b: float) -> list[float]:
-    curve = _curve(phi)
-    starts_at_origin = germ(phi)[0] == 0 and evaluate(phi, np.zeros(1))[0][1, 0] > 0
-    lengths = []
-    if sigma_b == 0:
-        if starts_at_origin:
-            lengths.append(0.0)
-        # Crossings between points of either sign; where the line leaves 0 it has q = 0, found above.
-        known = curve.variance != 0
-        return lengths + _crossings(functools.partial(_variance, phi), curve.q[known], curve.variance[known], 0.0)
-    if starts_at_origin and curve.q.size and curve.variance[0] > sigma_b**2:
-        return [_below_profile(phi, sigma_b)]
-    return _crossings(functools.partial(_variance, phi), curve.q, curve.variance, sigma_b**2)
-
-
-def _below_profile(phi: Nonlinearity, sigma_b: float) -> float:
-    """A length below the profile's first: sigma_b^2 grows as a power of q there, taken from its first points."""
-    curve = _curve(phi)
-    power = math.log(curve.variance[40] / curve.variance[20]) / math.log(curve.q[40] / curve.q[20])
-    return float(curve.q[20] * (sigma_b**2 / curve.variance[20]) ** (1 / power))
-
-
-def _lengths_at_sigma_w(phi: Nonlinearity, sigma_w: float) -> list[float]:
-    curve = _curve(phi)
-    lengths = []
-    at_zero, bounds = evaluate(phi, np.zeros(1))
-    if germ(phi)[0] == 0 and abs(sigma_w**2 * at_zero[1, 0] - 1) <= sigma_w**2 * bounds[1, 0] + 8 * EPS:
-        lengths.append(0.0)
-    found = _crossings(functools.partial(_sigma_w, phi), curve.q, curve.sigma_w, sigma_w)
-    return lengths + [q for q in found if curve.defined_at(phi, q) and not (lengths and q < 1e-10)]
-
-
-def _meets_degenerate_line(phi: Nonlinearity, name: str, target: float) -> bool:
-    if name == "sigma_b":
-        return target == 0
-    values, bounds = evaluate(phi, np.ones(1))
-    return abs(target**2 * values[1, 0] - 1) <= target**2 * bounds[1, 0] + 8 * EPS
-
-
 def _at_length(phi: Nonlinearity, q: float, **given: float) -> CriticalPoint:
     """The critical point of length q; a given sigma_w or sigma_b is passed on as it is, its error moved to q."""
     line = _line_at_lengths(phi, np.array([q]), **{name: np.array([value]) for name, value in given.items()})
@@ -372,7 +252,7 @@ def _line_at_lengths(phi: Nonlinearity, lengths: np.ndarray, sigma_b=None, sigma
             row = beside[:, 4] / beside[:, 1] if sigma_b is not None else beside[:, 1] ** -0.5
             slope = np.abs(row[1] - row[0]) / (2e-4 * q)
             local = variance_error if sigma_b is not None else weights_error
-            q_error = np.where(inner & (not _curve(phi).degenerate), local / slope + 2 * EPS * q, 0.0)
+            q_error = np.where(inner & (not critical_curve(phi).degenerate), local / slope + 2 * EPS * q, 0.0)
             moves = 2 * q_error / (2e-4 * np.where(q > 0, q, 1.0))  # safety factor 2 on the difference quotients
             if sigma_b is not None:
                 biases, biases_error = np.where(exists, sigma_b.ravel(), np.nan), np.zeros_like(q)
@@ -390,7 +270,7 @@ def _line_at_lengths(phi: Nonlinearity, lengths: np.ndarray, sigma_b=None, sigma
     for i in np.flatnonzero(exists):
         stable[i] = _is_stable(phi, float(q[i]), float(weights[i]), float(alpha[i]), float(alpha_error[i]))
     status = np.full(q.size, Status.NO_CRITICAL_POINT, dtype=object)
-    status[exists] = Status.EVERY_Q_FIXED if _curve(phi).degenerate else Status.CONVERGED
+    status[exists] = Status.EVERY_Q_FIXED if critical_curve(phi).degenerate else Status.CONVERGED
     errors = {"sigma_w": weights_error, "sigma_b": biases_error, "q_star": q_error, "alpha": alpha_error}
     errors = {name: np.where(exists, bound, np.nan).reshape(shape) for name, bound in errors.items()}
     fields = {"sigma_w": weights, "sigma_b": biases, "q_star": np.where(exists, q, np.nan)}
@@ -407,9 +287,9 @@ def _line_at_lengths(phi: Nonlinearity, lengths: np.ndarray, sigma_b=None, sigma
 def _is_stable(phi: Nonlinearity, q: float, sigma_w: float, alpha: float, bound: float) -> bool:
     if q > 0 and abs(alpha - 1) > bound + 8 * EPS:
         return alpha < 1
-    if _curve(phi).degenerate:
+    if critical_curve(phi).degenerate:
         return True
-    # alpha = 1: the sign of the drift sigma_w^2 V(x) + sigma_b^2 - x at the nearest lengths where it can be told from 0.
+    # alpha = 1: the sign of the drift sigma_w^2 V(x) + sigma_b^2 - x at the nearest lengths where it is not 0.
     table = profile(phi)
     V, V_bound = table.row("V"), table.bound("V")
     here = sigma_w**2 * float(evaluate(phi, np.array([q]))[0][0, 0]) if q else 0.0
@@ -420,32 +300,10 @@ def _is_stable(phi: Nonlinearity, q: float, sigma_w: float, alpha: float, bound:
     return is_stable(1.0, 0.0, int(sign[below[-1]]) if below.size else 0, int(sign[above[0]]) if above.size else 0)
 
 
-def stability_onset(phi: Nonlinearity) -> tuple[float, float] | None:
-    """(sigma_b, q) of the stable critical point of smallest sigma_b, None if there is none or all are stable."""
-    curve = _curve(phi)
-    if curve.degenerate or not curve.q.size:
-        return None
-
-    def excess(t: float) -> float:
-        rows = scan(phi, np.array([math.exp(t)]))
-        return float(rows[3, 0] / rows[1, 0]) - 1
-
-    rows = scan(phi, curve.q)
-    alpha = rows[3] / rows[1]
-    told = np.flatnonzero((np.abs(alpha - 1) > 1e-9) & (curve.variance >= 0))
-    candidates = []
-    for i, j in zip(told[:-1], told[1:], strict=True):
-        if (alpha[i] > 1) != (alpha[j] > 1):
-            q = math.exp(brentq(excess, math.log(curve.q[i]), math.log(curve.q[j]), xtol=1e-14))
-            if (variance := _variance(phi, q)) >= 0:
-                candidates.append((math.sqrt(variance), q))
-    return min(candidates, default=None)
-
-
 def _unstable_message(phi: Nonlinearity, point: CriticalPoint) -> str:
     message = (
         f"{phi.name}: the critical point sigma_w = {point.sigma_w:.6g}, sigma_b = {point.sigma_b:.6g} is an unstable "
-        f"fixed point of the length map (q_star = {point.q_star:.6g}, alpha = {point.alpha:.6g}): lengths drift away from it"
+        f"fixed point of the length map (q_star = {point.q_star:.6g}, alpha = {point.alpha:.6g}): lengths drift away"
     )
     onset = stability_onset(phi)
     if onset is None:
@@ -454,7 +312,7 @@ def _unstable_message(phi: Nonlinearity, point: CriticalPoint) -> str:
 
 
 def _nowhere_message(phi: Nonlinearity, name: str, target: float) -> str:
-    curve = _curve(phi)
+    curve = critical_curve(phi)
     start = f"{phi.name}: no critical point has {name} = {target:g}"
     if curve.degenerate:
         return f"{start}; the only one is sigma_w = {curve.sigma_w[0]:.6g}, sigma_b = 0, at every q_star"

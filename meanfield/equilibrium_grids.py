@@ -1,4 +1,4 @@
-"""Fixed points of many (sigma_w, sigma_b) at once: shared moments, batched root finding, shared Hermite coefficients."""
+"""Fixed points of many (sigma_w, sigma_b) at once: batched root finding, Hermite coefficients shared between cells."""
 
 import functools
 import math
@@ -59,7 +59,7 @@ def solve_cells(phi: Nonlinearity, sigma_w: np.ndarray, sigma_b: np.ndarray, q0:
 
 @dataclass(frozen=True)
 class _Search:
-    """Per cell: a bracket of the root that q0 reaches (regular), the scalar solver (special), or neither (unbounded)."""
+    """Per cell: a bracket of the root that q0 reaches (regular), a case for the scalar solver (special), or neither."""
 
     low: np.ndarray
     high: np.ndarray
@@ -215,7 +215,7 @@ SEGMENT_NODES = 20
 
 @functools.lru_cache(maxsize=512)
 def _coefficients(phi: Nonlinearity, segment: int) -> tuple[np.ndarray, float]:
-    """Chebyshev coefficients (SEGMENT_NODES, TERMS) of a_k(q)/sqrt(q) over a segment of ln q; and a bound on their tail."""
+    """Chebyshev coefficients (SEGMENT_NODES, TERMS) of a_k(q)/sqrt(q) over a segment of ln q, and their tail."""
     angle = math.pi * (np.arange(SEGMENT_NODES) + 0.5) / SEGMENT_NODES
     q = np.exp(SEGMENT * (segment + 0.5 + 0.5 * np.cos(angle)))
     values = np.array([series(phi, float(x)).coefficients[0, 0] / math.sqrt(x) for x in q])

@@ -139,7 +139,7 @@ _PROBE_EDGES = np.concatenate([-np.geomspace(8.0, 0.25, 6), [0.0], np.geomspace(
 
 
 def probe(phi: Nonlinearity) -> None:
-    """Refuse a phi that is not real, finite and shape-preserving on [-8, 8], is constant, or is not the integral of phi'.
+    """Refuse a phi that is not real and finite on [-8, 8], changes the shape, is constant, or is no integral of phi'.
 
     The last rule, phi(b) - phi(a) = int_a^b phi', finds wrong derivatives and jumps alike.
 

@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from meanfield.arguments import choice
 
 __all__ = [
+    "figure_of",
     "image_bytes",
     "plot_critical_line",
     "plot_phase_diagram",
@@ -187,13 +188,11 @@ def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
     colours = {"q": BLUE, "c": ORANGE, "chi": GREEN}
     for quantity, series in _groups(report).items():
         checks = [check for checks in series.values() for check in checks]
-        kept = [check for check in checks if check.passed]
-        style = {"linestyle": "none", "color": colours[quantity]}
-        ax.plot(
-            [c.layer for c in kept], [c.z for c in kept], marker=markers[quantity], label=SYMBOLS[quantity], **style
-        )
-        lost = [check for check in checks if not check.passed]
-        ax.plot([c.layer for c in lost], [c.z for c in lost], marker="x", markersize=9, markeredgewidth=2, **style)
+        kept = [(check.layer, check.z) for check in checks if check.passed]
+        lost = [(check.layer, check.z) for check in checks if not check.passed]
+        colour, symbol = colours[quantity], SYMBOLS[quantity]
+        ax.plot(*_columns(kept), linestyle="none", color=colour, marker=markers[quantity], label=symbol)
+        ax.plot(*_columns(lost), linestyle="none", color=colour, marker="x", markersize=9, markeredgewidth=2)
     ax.axhline(0.0, color=BLACK, linewidth=0.8)
     ax.axhspan(-2, 2, color="#eeeeee", zorder=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -247,6 +246,17 @@ def _groups(report) -> dict[str, dict[str, list]]:
     for check in report.checks:
         groups.setdefault(check.quantity, {}).setdefault(check.label, []).append(check)
     return groups
+
+
+def _columns(pairs: list[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    return [x for x, _ in pairs], [y for _, y in pairs]
+
+
+def figure_of(ax: Axes) -> Figure:
+    """The Figure an Axes belongs to, through subfigures."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return figure
 
 
 def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:

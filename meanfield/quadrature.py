@@ -169,7 +169,7 @@ class HalfLineQuadrature:
         return values, np.where(np.isnan(bounds), np.inf, bounds)
 
     def values(self, q: np.ndarray) -> np.ndarray:
-        """E F(x) on one partition, without an error bound, for scans that are refined later; nan where it is unsettled."""
+        """E F(x) on one partition, without a bound, for searches that evaluate their answer again; nan if unsettled."""
         values, errors = self._on_partition(q, 0)
         return np.where(np.isfinite(errors), values, np.nan)
 

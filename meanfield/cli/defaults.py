@@ -96,7 +96,7 @@ def _nearest_stable_sigma_b(phi) -> float | None:
     import numpy as np
 
     import meanfield as mf
-    from meanfield.criticality import stability_onset
+    from meanfield.critical_curve import stability_onset
 
     line = mf.critical_line(phi, q_star=np.geomspace(1e-6, 1e4, 401))
     found = line.sigma_b[line.stable & np.isfinite(line.sigma_b)]

@@ -8,13 +8,13 @@ from meanfield.cli.options import declare
 from meanfield.cli.output import Answer, deliver, print_table
 
 
-class _Unexpected(Exception):
+class _UnexpectedError(Exception):
     """A check that ran and found a wrong number."""
 
 
 def _expect(holds: bool, otherwise: str) -> None:
     if not holds:
-        raise _Unexpected(otherwise)
+        raise _UnexpectedError(otherwise)
 
 
 def _theory() -> str:

@@ -18,7 +18,8 @@ from meanfield.cli.output import Answer, deliver, print_table
 def command(phi, sigma_b, q_star, points, as_json, output) -> None:
     """The critical line of PHI.
 
-    These are the pairs (sigma_w, sigma_b) at which gradients keep their size with depth. Without a range it is followed from q_star = 0.001 to 10.
+    These are the pairs (sigma_w, sigma_b) at which gradients keep their size with depth. Without a range the line is
+    followed from q_star = 0.001 to 10.
     """
     import numpy as np
 

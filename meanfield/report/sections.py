@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from meanfield.errors import Status
-from meanfield.plotting import image_bytes, plot_phase_diagram, verification_figure
+from meanfield.plotting import figure_of, image_bytes, plot_phase_diagram, verification_figure
 from meanfield.report.page import Section, code, paragraph, table, verdict
 
 __all__ = [
@@ -94,7 +94,7 @@ def phase_section(phi, diagram, line, point: tuple[float, float], *, provenance:
     return Section(
         title="Phase diagram",
         body=body,
-        figures={"phase": image_bytes(ax.figure, "png", provenance=provenance)},
+        figures={"phase": image_bytes(figure_of(ax), "png", provenance=provenance)},
         captions={
             "phase": f"Phases over {diagram.sigma_w.size} × {diagram.sigma_b.size} pairs (σw, σb); "
             "the circle is the point of this report."

@@ -1,0 +1,168 @@
+"""The critical line as a curve in q, sigma_w^2 = 1/mu_1 and sigma_b^2 = q - V/mu_1, and where it meets a value."""
+
+import functools
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+
+from meanfield.gaussian_moments import evaluate, germ, profile, scan
+from meanfield.nonlinearity import Nonlinearity
+from meanfield.quadrature import EPS
+
+__all__ = [
+    "CriticalCurve",
+    "critical_curve",
+    "lengths_at_sigma_b",
+    "lengths_at_sigma_w",
+    "meets_degenerate_line",
+    "stability_onset",
+]
+
+
+@dataclass(frozen=True)
+class CriticalCurve:
+    """sigma_w and sigma_b^2 along the profile of phi, extrema of both added as nodes: monotone between neighbours.
+
+    q : (n,); sigma_w : (n,); variance : (n,) sigma_b^2, 0 within its error, negative where there is no point;
+    degenerate : sigma_b = 0 and sigma_w the same at every q (linear and ReLU-like phi).
+    """
+
+    q: np.ndarray
+    sigma_w: np.ndarray
+    variance: np.ndarray
+    degenerate: bool
+
+    def defined_at(self, phi: Nonlinearity, q: float) -> bool:
+        values, bounds = evaluate(phi, np.array([q]))
+        return bool(values[1, 0] > 0 and values[4, 0] >= -bounds[4, 0])
+
+
+@functools.lru_cache(maxsize=256)
+def critical_curve(phi: Nonlinearity) -> CriticalCurve:
+    table = profile(phi)
+    usable = table.row("mu_1") > 1e-300  # phi' vanishes at the scale of a small q (a dead zone): no line there
+    q, mu_1 = table.q[usable], table.row("mu_1")[usable]
+    ratio, bound = table.row("critical_ratio")[usable], table.bound("critical_ratio")[usable]
+    sigma_w, variance = mu_1**-0.5, np.where(np.abs(ratio) <= bound, 0.0, ratio) / mu_1
+    if q.size and not variance.any():
+        return CriticalCurve(q, sigma_w, variance, True)
+    variance_at = functools.partial(_variance, phi)
+    extra = _turning_points(functools.partial(_sigma_w, phi), q, sigma_w) + _turning_points(variance_at, q, variance)
+    told = variance != 0
+    extra += _crossings(variance_at, q[told], variance[told], 0.0)  # where the line begins and ends
+    if extra:
+        new = np.array(extra)
+        rows = scan(phi, new)
+        q = np.concatenate([q, new])
+        order = np.argsort(q)
+        q = q[order]
+        sigma_w = np.concatenate([sigma_w, rows[1] ** -0.5])[order]
+        ends = rows[4] / rows[1]
+        ends[np.abs(ends) <= 1e-12 * new] = 0.0
+        variance = np.concatenate([variance, ends])[order]
+    return CriticalCurve(q, sigma_w, variance, False)
+
+
+def _turning_points(function, q: np.ndarray, values: np.ndarray) -> list[float]:
+    """Local extrema between grid points, refined; those within rounding of a flat stretch are left out."""
+    steps = np.diff(values)
+    steps[np.abs(steps) <= 1e-11 * np.abs(values[1:])] = 0.0
+    found = []
+    for i in np.flatnonzero(steps[:-1] * steps[1:] < 0):
+        sign = -1.0 if steps[i] > 0 else 1.0
+        result = minimize_scalar(
+            lambda t, sign=sign: sign * function(math.exp(t)),
+            bounds=(math.log(q[i]), math.log(q[i + 2])),
+            method="bounded",
+            options={"xatol": 1e-9},
+        )
+        found.append(math.exp(result.x))
+    return found
+
+
+def _sigma_w(phi: Nonlinearity, q: float) -> float:
+    return float(scan(phi, np.array([q]))[1, 0]) ** -0.5
+
+
+def _variance(phi: Nonlinearity, q: float) -> float:
+    rows = scan(phi, np.array([q]))
+    return float(rows[4, 0] / rows[1, 0])
+
+
+def _crossings(function, q: np.ndarray, values: np.ndarray, target: float) -> list[float]:
+    """Lengths at which function(q) = target, one for each pair of neighbouring grid points on both sides of it."""
+    above = values > target
+    found = []
+    for i in np.flatnonzero(above[:-1] != above[1:]):
+        if values[i] == target:
+            found.append(float(q[i]))
+            continue
+        low, high = math.log(q[i]), math.log(q[i + 1])
+        if (function(q[i]) - target) * (function(q[i + 1]) - target) > 0:
+            continue  # rounding decides the sign at a node that touches the target
+        found.append(math.exp(brentq(lambda t: function(math.exp(t)) - target, low, high, xtol=EPS, rtol=4 * EPS)))
+    return found
+
+
+def lengths_at_sigma_b(phi: Nonlinearity, sigma_b: float) -> list[float]:
+    curve = critical_curve(phi)
+    starts_at_origin = germ(phi)[0] == 0 and evaluate(phi, np.zeros(1))[0][1, 0] > 0
+    lengths = []
+    if sigma_b == 0:
+        if starts_at_origin:
+            lengths.append(0.0)
+        # Crossings between points of either sign; where the line leaves 0 it has q = 0, found above.
+        known = curve.variance != 0
+        return lengths + _crossings(functools.partial(_variance, phi), curve.q[known], curve.variance[known], 0.0)
+    if starts_at_origin and curve.q.size and curve.variance[0] > sigma_b**2:
+        return [_below_profile(phi, sigma_b)]
+    return _crossings(functools.partial(_variance, phi), curve.q, curve.variance, sigma_b**2)
+
+
+def _below_profile(phi: Nonlinearity, sigma_b: float) -> float:
+    """A length below the profile's first: sigma_b^2 grows as a power of q there, taken from its first points."""
+    curve = critical_curve(phi)
+    power = math.log(curve.variance[40] / curve.variance[20]) / math.log(curve.q[40] / curve.q[20])
+    return float(curve.q[20] * (sigma_b**2 / curve.variance[20]) ** (1 / power))
+
+
+def lengths_at_sigma_w(phi: Nonlinearity, sigma_w: float) -> list[float]:
+    curve = critical_curve(phi)
+    lengths = []
+    at_zero, bounds = evaluate(phi, np.zeros(1))
+    if germ(phi)[0] == 0 and abs(sigma_w**2 * at_zero[1, 0] - 1) <= sigma_w**2 * bounds[1, 0] + 8 * EPS:
+        lengths.append(0.0)
+    found = _crossings(functools.partial(_sigma_w, phi), curve.q, curve.sigma_w, sigma_w)
+    return lengths + [q for q in found if curve.defined_at(phi, q) and not (lengths and q < 1e-10)]
+
+
+def meets_degenerate_line(phi: Nonlinearity, name: str, target: float) -> bool:
+    if name == "sigma_b":
+        return target == 0
+    values, bounds = evaluate(phi, np.ones(1))
+    return abs(target**2 * values[1, 0] - 1) <= target**2 * bounds[1, 0] + 8 * EPS
+
+
+def stability_onset(phi: Nonlinearity) -> tuple[float, float] | None:
+    """(sigma_b, q) of the stable critical point of smallest sigma_b, None if there is none or all are stable."""
+    curve = critical_curve(phi)
+    if curve.degenerate or not curve.q.size:
+        return None
+
+    def excess(t: float) -> float:
+        rows = scan(phi, np.array([math.exp(t)]))
+        return float(rows[3, 0] / rows[1, 0]) - 1
+
+    rows = scan(phi, curve.q)
+    alpha = rows[3] / rows[1]
+    told = np.flatnonzero((np.abs(alpha - 1) > 1e-9) & (curve.variance >= 0))
+    candidates = []
+    for i, j in itertools.pairwise(told):
+        if (alpha[i] > 1) != (alpha[j] > 1):
+            q = math.exp(brentq(excess, math.log(curve.q[i]), math.log(curve.q[j]), xtol=1e-14))
+            if (variance := _variance(phi, q)) >= 0:
+                candidates.append((math.sqrt(variance), q))
+    return min(candidates, default=None)
