@@ -6,6 +6,7 @@
 
 import difflib
 import errno
+import io
 import os
 import sys
 import warnings
@@ -90,7 +91,7 @@ def run() -> None:
 def _run(group: click.Group, words: list[str]) -> int:
     """The exit code of one call; nothing but KeyboardInterrupt in this very function escapes it."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a symbol must not end the run
     try:
         with warnings.catch_warnings():

@@ -108,9 +108,10 @@ def _npz_bytes(answer: Answer) -> bytes:
     from meanfield.results import json_text
 
     columns = answer.table if answer.arrays is None else answer.arrays
-    arrays = {name: np.asarray(column) for name, column in columns.items()}
+    arrays: dict[str, Any] = {name: np.asarray(column) for name, column in columns.items()}
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays, provenance=np.asarray(json_text(_provenance(answer), indent=None)))
+    arrays["provenance"] = np.asarray(json_text(_provenance(answer), indent=None))
+    np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 

@@ -48,8 +48,9 @@ def command(phi, sigma_w, sigma_b, points, q0, field, workers, as_json, output) 
         point = default_point(nonlinearity)
         window = default_window(point.sigma_w, point.sigma_b)
         sigma_w, sigma_b = sigma_w or window[0], sigma_b or window[1]
-    columns = np.linspace(*interval("sigma_w", sigma_w, low=0.0, open_low=True), points[0])
-    rows = np.linspace(*interval("sigma_b", sigma_b, low=0.0), points[1])
+    left, right = interval("sigma_w", sigma_w, low=0.0, open_low=True)
+    bottom, top = interval("sigma_b", sigma_b, low=0.0)
+    columns, rows = np.linspace(left, right, points[0]), np.linspace(bottom, top, points[1])
     with pool(workers, "phase diagram") as executor:
         diagram = mf.phase_diagram(nonlinearity, columns, rows, q0=q0, executor=executor)
 
