@@ -9,7 +9,7 @@ import numpy as np
 
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.weights import ensemble
-from verify.kernels import Normals, apply_reflectors, draw_reflectors
+from verify.kernels import Normals, apply_reflectors, draw_reflectors, random_state
 
 __all__ = ["METHODS", "LayerWeights", "NetworkLaw", "RandomNetwork", "frame"]
 
@@ -32,7 +32,7 @@ class LayerWeights(ABC):
         self.sigma_w = sigma_w
 
     def _normals(self) -> Normals:
-        return Normals(np.random.default_rng(self.seed))
+        return Normals(self.seed)
 
     @abstractmethod
     def forward(self, X: np.ndarray) -> np.ndarray:
@@ -67,7 +67,7 @@ class HaarMatrix(LayerWeights):
     def _apply(self, rows: np.ndarray, transposed: bool) -> np.ndarray:
         vectors = np.empty((self.width, self.width))
         tau, signs = np.empty(self.width), np.empty(self.width)
-        draw_reflectors(np.random.default_rng(self.seed), vectors, tau, signs)
+        draw_reflectors(random_state(self.seed), vectors, tau, signs)
         apply_reflectors(vectors, tau, signs, rows, transposed)
         return rows
 
@@ -175,8 +175,8 @@ class RandomNetwork:
         self.law = law
         self.width = width
         own, biases, *layers = _children(seed, 2 + law.depth)
-        self.normals = Normals(np.random.default_rng(own))
-        self._biases = Normals(np.random.default_rng(biases))
+        self.normals = Normals(own)
+        self._biases = Normals(biases)
         kind = METHODS[law.method][law.weights]
         self._weights = [kind(layer, width, law.sigma_w) for layer in layers]
 
