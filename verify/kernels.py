@@ -27,12 +27,12 @@ _TAIL = 3.6541528853610088
 
 
 def _layers() -> np.ndarray:
-    """Right edges of the layers from the widest, shape (257,); the first is that of a rectangle with the tail's area."""
+    """Right edges of the layers from the widest, (257,); the first is that of a rectangle with the tail's area."""
     area = _TAIL * math.exp(-_TAIL * _TAIL / 2) + math.sqrt(math.pi / 2) * math.erfc(_TAIL / math.sqrt(2))
     edges = np.zeros(257)
     edges[:2] = area * math.exp(_TAIL * _TAIL / 2), _TAIL
     for k in range(2, 256):
-        edges[k] = math.sqrt(-2 * math.log(area / edges[k - 1] + math.exp(-edges[k - 1] ** 2 / 2)))
+        edges[k] = math.sqrt(-2 * math.log(area / edges[k - 1] + math.exp(-(edges[k - 1] ** 2) / 2)))
     return edges
 
 
@@ -147,9 +147,7 @@ def apply_reflectors(vectors, tau, signs, rows, transposed):
     """Replace each row x of `rows` by O x, or by O^T x if `transposed`, in O(N^2) operations."""
     count, size = rows.shape
     if not transposed:
-        for k in range(count):
-            for i in range(size):
-                rows[k, i] *= signs[i]
+        rows *= signs
     for step in range(size):
         j = step if transposed else size - 1 - step
         for k in range(count):
@@ -161,9 +159,7 @@ def apply_reflectors(vectors, tau, signs, rows, transposed):
             for i in range(j + 1, size):
                 rows[k, i] -= overlap * vectors[j, i]
     if transposed:
-        for k in range(count):
-            for i in range(size):
-                rows[k, i] *= signs[i]
+        rows *= signs
 
 
 class Normals:
