@@ -11,7 +11,7 @@ from meanfield.nonlinearity import Nonlinearity
 from meanfield.weights import ensemble
 from verify.kernels import Normals, apply_reflectors, draw_reflectors, random_state
 
-__all__ = ["METHODS", "LayerWeights", "NetworkLaw", "RandomNetwork", "frame"]
+__all__ = ["METHODS", "LayerWeights", "NetworkLaw", "RandomNetwork", "children", "frame"]
 
 
 def frame(normals: Normals, width: int, count: int) -> np.ndarray:
@@ -174,7 +174,7 @@ class RandomNetwork:
     def __init__(self, law: NetworkLaw, width: int, seed: np.random.SeedSequence) -> None:
         self.law = law
         self.width = width
-        own, biases, *layers = _children(seed, 2 + law.depth)
+        own, biases, *layers = children(seed, 2 + law.depth)
         self.normals = Normals(own)
         self._biases = Normals(biases)
         kind = METHODS[law.method][law.weights]
@@ -190,6 +190,6 @@ class RandomNetwork:
         return self.law.phi.derivative(h) * self._weights[layer - 1].backward(gradient)
 
 
-def _children(seed: np.random.SeedSequence, count: int) -> Sequence[np.random.SeedSequence]:
-    # A copy, since spawn counts in the object itself and the same seed must give the same network twice.
+def children(seed: np.random.SeedSequence, count: int) -> Sequence[np.random.SeedSequence]:
+    """The first `count` children of a seed, the same ones at every call: `spawn` would count on in the object."""
     return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key, pool_size=seed.pool_size).spawn(count)
