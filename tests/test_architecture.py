@@ -23,6 +23,8 @@ MEANFIELD_FLOORS = {
     "bivariate": 1,
     "freeprob": 1,
     "nonlinearity": 1,
+    "special_functions": 1,
+    "pointwise": 1,
     "sweeps": 1,
     "activations": 2,
     "closed_forms": 2,
