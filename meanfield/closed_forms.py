@@ -52,12 +52,12 @@ def _scaled(factor, q):
 def two_slopes(below: float, above: float) -> ClosedForms:
     """Linear, ReLU and leaky ReLU: V = (a^2 + b^2) q/2, mu_k = (a^(2k) + b^(2k))/2.
 
-    The dual kernel is that of a + b and |b - a| parts: with t = arccos(-c), E relu(u)relu(v) =
-    sqrt(q1 q2) (sin t - t cos t)/(2 pi), E relu'(u)relu'(v) = t/(2 pi) [1]_, and E u relu(v) = c sqrt(q1 q2)/2.
+    phi = a x + (b - a) relu(x), and with t = arccos(-c), E relu(u)relu(v) = sqrt(q1 q2) (sin t - t cos t)/(2 pi) and
+    E relu'(u)relu'(v) = t/(2 pi) [1]_; the cross terms are E u relu(v) = c sqrt(q1 q2)/2 and E relu'(v) = 1/2.
 
     References
     ----------
-    .. [1] Cho and Saul, Kernel Methods for Deep Learning (2009), eqs. 4-6.
+    .. [1] Cho and Saul, Kernel Methods for Deep Learning (2009), section 2: the arc-cosine kernels of order 1 and 0.
     """
     half_square, half_fourth = (below**2 + above**2) / 2, (below**4 + above**4) / 2
     return ClosedForms(
@@ -160,13 +160,13 @@ def _threshold_ratio(lambd, q):
 
 
 def error_function() -> ClosedForms:
-    """erf: V = (2/pi) arcsin(2q/(1+2q)), mu_k = (4/pi)^k (1+4kq)^(-1/2), the kernels of [1]_.
+    """erf: V = (2/pi) arcsin(2q/(1+2q)), mu_k = (4/pi)^k (1+4kq)^(-1/2), and the kernel of [1]_.
 
     With s = sqrt(1+4q) and r = (s-1)/(s+1), q mu_1 - V = (4/pi) [r/(1-r^2) - arctan r].
 
     References
     ----------
-    .. [1] Williams, Computing with Infinite Networks (1996), eq. 11.
+    .. [1] Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), eq. 4.29.
     """
     return ClosedForms(
         V=_form(_erf_V),
@@ -339,7 +339,7 @@ def gelu() -> ClosedForms:
 
     References
     ----------
-    .. [1] Tsuchida et al., Avoiding Kernel Fixed Points (2021), arXiv:2002.08517.
+    .. [1] Tsuchida et al., Avoiding Kernel Fixed Points, arXiv:2002.08517.
     """
     return ClosedForms(
         V=_form(_gelu_V),

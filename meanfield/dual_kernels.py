@@ -95,8 +95,10 @@ def evaluate_kernel(phi: Nonlinearity, c: np.ndarray, q1: float, q2: float) -> t
         hook = getattr(phi.closed_forms, name)
         if hook is not None and hook.covers(np.array([q1, q2])).all():
             values[row] = hook.formula(c, np.full_like(c, q1), np.full_like(c, q2))
-            # A zero of the kernel is met to rounding of its size, not of its value.
-            errors[row] = hook.relative_error * np.maximum(np.abs(values[row]), np.max(np.abs(values[row])))
+            # A zero of the kernel is met to rounding of its size, the Cauchy-Schwarz bound, not of its value.
+            lengths = np.array([q1, q2])
+            sizes = hook.formula(np.ones(2), lengths, lengths)
+            errors[row] = hook.relative_error * math.prod(np.sqrt(sizes))
     if np.isfinite(errors).all():
         return values, errors
     try:

@@ -24,7 +24,8 @@ class ClosedForm:
     q_min, q_max : float
         Closed range of every q it is used for; outside it quadrature is used.
     relative_error : float
-        Bound on its relative rounding error inside that range.
+        Bound on its relative rounding error inside that range; of a dual kernel relative to its Cauchy-Schwarz
+        bound, the geometric mean of the kernels at c = 1.
     """
 
     formula: Callable[..., np.ndarray]
