@@ -49,15 +49,23 @@ MEANFIELD_FLOORS = {
 }
 VERIFY_FLOORS = {
     "statistics": 0,
+    "scales": 0,
     "kernels": 1,
     "networks": 2,
     "signals": 3,
     "spectra": 3,
+    "predictions": 4,
+    "quantities": 4,
+    "settings": 4,
+    "sampling": 4,
+    "records": 4,
+    "reports": 4,
+    "comparison": 4,
     "certificate": 4,
 }
 # What the simulations may see of the theory: nothing that computes it.
 SEEN_BY_VERIFY = {"errors", "arguments", "results", "nonlinearity", "expressions", "weights", "sweeps"}
-SOLVERS_SEEN_BY = {"verify.certificate"}
+SOLVERS_SEEN_BY = {"verify.predictions"}
 
 # The one home of each heavy library.
 HOMES = {

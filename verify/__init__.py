@@ -1,0 +1,31 @@
+"""Simulated random networks held against the theory of `meanfield`.
+
+Every public name is loaded on first use, so that ``import verify`` stays light.
+
+>>> import verify
+>>> verify.check("tanh", 1.5, 0.3, depth=3, widths=(50, 100), networks=16).passed
+True
+"""
+
+from importlib import import_module
+
+_NAMES = {
+    "certificate": "check compare predict simulate",
+    "records": "Prediction Simulation",
+    "reports": "Check Report VerificationError",
+}
+_HOME = {name: f"verify.{module}" for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'verify' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

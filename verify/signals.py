@@ -2,14 +2,12 @@
 
 import math
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from meanfield.sweeps import sweep
 from verify.networks import NetworkLaw, RandomNetwork, frame
 
-__all__ = ["LENGTHS", "QUANTITIES", "SignalSetting", "measure", "measure_networks"]
+__all__ = ["LENGTHS", "QUANTITIES", "SignalSetting", "measure"]
 
 QUANTITIES = ("q", "c", "chi")
 LENGTHS = ("free", "reset")
@@ -68,21 +66,6 @@ def measure(setting: SignalSetting, item: tuple[int, np.random.SeedSequence]) ->
     if "chi" in setting.quantities:
         found["chi"] = _gradient_factors(network, states)
     return {name: found[name] for name in setting.quantities}
-
-
-def measure_networks(setting: SignalSetting, widths, networks: int, seed: np.random.SeedSequence, *, executor=None):
-    """`measure` on `networks` networks of every width: {width: {quantity: array (networks, ...)}}.
-
-    Network i of width number j has its own child of `seed`, whoever computes it.
-    """
-    seeds = np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key, pool_size=seed.pool_size).spawn(len(widths))
-    items = [(width, own) for width, child in zip(widths, seeds, strict=True) for own in child.spawn(networks)]
-    found = sweep(partial(measure, setting), items, executor=executor)
-    blocks = (found[start : start + networks] for start in range(0, len(found), networks))
-    return {
-        width: {name: np.array([each[name] for each in block]) for name in setting.quantities}
-        for width, block in zip(widths, blocks, strict=True)
-    }
 
 
 def _first_layer(network: RandomNetwork, q0: float, c0: tuple[float, ...]) -> np.ndarray:

@@ -1,0 +1,293 @@
+"""The theory held against simulated networks: predict, simulate, compare, and all three at once."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from meanfield.arguments import integer, scalar, seed_sequence
+from meanfield.results import plain
+from verify.comparison import Comparison, compare_all, coverage, make_checks
+from verify.quantities import families
+from verify.records import Prediction, Simulation
+from verify.reports import Report, make_report
+from verify.sampling import sample_until
+from verify.settings import checked_setting, checked_widths, plain_setting
+from verify.statistics import holm
+
+__all__ = ["check", "compare", "predict", "simulate"]
+
+
+def predict(
+    phi,
+    sigma_w,
+    sigma_b,
+    *,
+    depth,
+    weights="gaussian",
+    quantities=None,
+    q0=1.0,
+    c0=(0.5,),
+    lengths="free",
+) -> Prediction:
+    """What the theory of infinitely wide networks says of each layer.
+
+    Parameters
+    ----------
+    phi : str or Nonlinearity
+    sigma_w : float, > 0
+    sigma_b : float, >= 0
+    depth : int, >= 1
+        Number of hidden layers.
+    weights : str
+        "gaussian" or "orthogonal".
+    quantities : sequence of str, optional
+        Of "q", variance of the pre-activations, "c", correlation of two inputs, and "chi", factor of the squared
+        gradient's length from layer l + 1 to layer l; all of them if not given.
+    q0 : float, > 0
+        |h|^2/width of the first layer's pre-activations.
+    c0 : float or sequence of float, in [-1, 1]
+        Correlations of pairs of inputs in the first layer.
+    lengths : str
+        "free", or "reset": the length is set back to q0 in every layer after it was looked at. At a fixed point that
+        repels, free lengths of real networks leave it; reset ones test the maps there one step at a time.
+
+    Returns
+    -------
+    Prediction
+
+    Raises
+    ------
+    InvalidParameterError
+        An argument is outside its range.
+    NonlinearityError
+        phi cannot be used, or a moment is infinite.
+
+    References
+    ----------
+    .. [1] Poole et al., arXiv:1606.05340, eqs. 3 and 5. [2] Schoenholz et al., arXiv:1611.01232, eq. 11.
+
+    Examples
+    --------
+    >>> predict("relu", 2**0.5, 0.0, depth=3, q0=0.7).values["q"].round(12)
+    array([0.7, 0.7, 0.7])
+    """
+    setting = checked_setting(
+        phi, sigma_w, sigma_b, depth=depth, weights=weights, quantities=quantities, q0=q0, c0=c0, lengths=lengths
+    )
+    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for family, names in families(setting.quantities).items():
+        found |= family.predict(replace(setting, quantities=names))
+    return Prediction(
+        values={name: value for name, (value, _) in found.items()},
+        errors={name: error for name, (_, error) in found.items()},
+        **plain_setting(setting),
+    )
+
+
+def simulate(
+    phi,
+    sigma_w,
+    sigma_b,
+    *,
+    depth,
+    networks=64,
+    widths=(250, 500, 1000),
+    weights="gaussian",
+    quantities=None,
+    q0=1.0,
+    c0=(0.5,),
+    lengths="free",
+    method="sampled",
+    precision=None,
+    seed=0,
+    executor=None,
+) -> Simulation:
+    """Random networks of finite width, measured layer by layer.
+
+    Parameters
+    ----------
+    phi, sigma_w, sigma_b, depth, weights, quantities, q0, c0, lengths
+        As for `predict`. In the first layer lengths and correlations are exact, directions random.
+    networks : int, >= 2
+        Networks of each width.
+    widths : sequence of int
+        All different.
+    method : str
+        "sampled" draws of each weight matrix only what the signals see of it, which has the same law and takes
+        O(width) operations a layer; "matrices" draws it whole.
+    precision : float, > 0, optional
+        Stop with fewer networks once the estimates' standard errors are below it: relative ones of q and chi, those of
+        c in units of 1 - c^2.
+    seed : int or SeedSequence
+        A network's draws follow from it, the network's width and its number: further networks or widths leave the
+        others as they are.
+    executor : concurrent.futures.Executor, optional
+        Pool of threads or processes, Dask or MPI; it does not change a bit.
+
+    Returns
+    -------
+    Simulation
+
+    Raises
+    ------
+    InvalidParameterError
+        An argument is outside its range.
+    NonlinearityError
+        phi cannot be used.
+
+    Notes
+    -----
+    "sampled": with Q an orthonormal basis of the signals X = Q R, W X = (W Q) R needs W Q alone, which is Gaussian, or
+    for orthogonal weights a uniform frame; the gradient W^T D = Q (W Q)^T D + (I - Q Q^T) W^T D needs one more vector.
+
+    References
+    ----------
+    .. [1] M. Bayati, A. Montanari, arXiv:1001.3448, lemma 10. [2] S. Rangan et al., arXiv:1610.03082, lemma 4.
+
+    Examples
+    --------
+    >>> simulation = simulate("tanh", 1.5, 0.3, depth=2, networks=4, widths=(50, 100), seed=1)
+    >>> simulation.samples["c"][100].shape
+    (4, 1, 2)
+    """
+    setting = checked_setting(
+        phi,
+        sigma_w,
+        sigma_b,
+        depth=depth,
+        weights=weights,
+        quantities=quantities,
+        q0=q0,
+        c0=c0,
+        lengths=lengths,
+        method=method,
+    )
+    sizes = checked_widths(widths, setting)
+    count = integer("networks", networks, low=2)
+    wanted = None if precision is None else scalar("precision", precision, low=0.0, open_low=True)
+    root = seed_sequence(seed)
+    samples = sample_until(setting, sizes, count, root, precision=wanted, executor=executor)
+    return Simulation(
+        samples=samples, method=method, seed=plain(root.entropy), precision=wanted, **plain_setting(setting)
+    )
+
+
+def compare(prediction: Prediction, simulation: Simulation, *, level=0.01) -> Report:
+    """Hold a prediction against any simulation, over the quantities and layers that both have.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    simulation : Simulation
+        From `simulate`, of other parameters too, or a user's own measurements.
+    level : float, in (0, 1)
+        Probability, at most, that a right theory is rejected.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    InvalidParameterError
+        The two have nothing in common, or level is outside its range.
+
+    Notes
+    -----
+    Means over networks, of ln q, ln chi and artanh c, are extrapolated to infinite width by a + b/width, with an
+    allowance for the next term. The distance of a from the theory beyond that allowance, rounding and the theory's own
+    error is tested by Student's t with Welch's degrees of freedom; Holm's method keeps the level over all tests.
+
+    Examples
+    --------
+    >>> wrong = predict("relu", 1.3, 0.2, depth=4)
+    >>> simulation = simulate("relu", 1.2, 0.2, depth=4, widths=(50, 100), networks=32, seed=1)
+    >>> compare(wrong, simulation).passed
+    False
+    """
+    chance = scalar("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
+    comparisons = compare_all(prediction, simulation)
+    adjusted = holm(np.concatenate([each.p for each in comparisons]))
+    single = chance / adjusted.size
+    checks = make_checks(comparisons, adjusted, level=chance, single=single)
+    notes = [*coverage(comparisons, single), *_limits(simulation, comparisons)]
+    return make_report(checks, level=chance, notes=notes, widths=simulation.widths, networks=simulation.networks)
+
+
+def check(
+    phi,
+    sigma_w,
+    sigma_b,
+    *,
+    depth=10,
+    widths=(250, 500, 1000),
+    networks=64,
+    weights="gaussian",
+    quantities=None,
+    q0=1.0,
+    c0=(0.5,),
+    lengths="free",
+    method="sampled",
+    precision=None,
+    level=0.01,
+    seed=0,
+    executor=None,
+) -> Report:
+    """Does the theory hold? `predict`, `simulate` and `compare` in one call, with their arguments.
+
+    Returns
+    -------
+    Report
+        Its `verdict` is a sentence; ``report.raise_if_failed()`` turns a no into a VerificationError.
+
+    Raises
+    ------
+    InvalidParameterError
+        An argument is outside its range.
+    NonlinearityError
+        phi cannot be used, or a moment is infinite.
+
+    Examples
+    --------
+    >>> report = check("tanh", 1.5, 0.3, depth=3, widths=(50, 100), networks=16)
+    >>> report.passed
+    True
+    """
+    scalar("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
+    common = {"depth": depth, "weights": weights, "quantities": quantities, "q0": q0, "c0": c0, "lengths": lengths}
+    prediction = predict(phi, sigma_w, sigma_b, **common)
+    simulation = simulate(
+        phi,
+        sigma_w,
+        sigma_b,
+        networks=networks,
+        widths=widths,
+        method=method,
+        precision=precision,
+        seed=seed,
+        executor=executor,
+        **common,
+    )
+    return compare(prediction, simulation, level=level)
+
+
+def _limits(simulation: Simulation, comparisons: Sequence[Comparison]) -> list[str]:
+    notes = []
+    if len(simulation.widths) == 1:
+        notes.append(f"With one width, {simulation.widths[0]}, the bias of finite width is not covered.")
+    if simulation.precision is not None:
+        largest = max(float(each.found.standard_error.max()) for each in comparisons)
+        reached = largest <= simulation.precision
+        notes.append(
+            f"The precision {simulation.precision:g} was {'' if reached else 'not '}reached with "
+            f"{simulation.networks} networks of each width: the largest standard error is {largest:.2g}"
+            + ("." if reached else f"; it takes about {_needed(simulation, largest)}.")
+        )
+    return notes
+
+
+def _needed(simulation: Simulation, largest: float) -> int:
+    assert simulation.precision is not None
+    return math.ceil(simulation.networks * (largest / simulation.precision) ** 2)

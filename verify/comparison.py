@@ -1,0 +1,202 @@
+"""One quantity of the theory against its samples, entry by entry, on the quantity's scale."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from meanfield.errors import InvalidParameterError
+from verify.quantities import QUANTITIES, Place
+from verify.records import Prediction, Simulation
+from verify.reports import Check, listed
+from verify.sampling import estimate
+from verify.scales import LOG, ROUNDING
+from verify.statistics import Extrapolation, p_values, t_quantile
+
+__all__ = ["Comparison", "compare_all", "compare_quantity", "coverage", "make_checks"]
+
+# On every scale a difference of this size is a large one: 65 % of a length.
+LARGE = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """The entries that theory and simulation share, all arrays (entries,).
+
+    Attributes
+    ----------
+    theory : array
+        In the quantity's own units.
+    found : Extrapolation
+        Of the samples, on the scale.
+    distance : array
+        Simulation less theory on the scale.
+    allowance : array
+        What rounding, the theory's error and curvature in 1/width may explain of it.
+    """
+
+    quantity: str
+    places: Sequence[Place]
+    theory: np.ndarray
+    found: Extrapolation
+    distance: np.ndarray
+    allowance: np.ndarray
+
+    @property
+    def excess(self) -> np.ndarray:
+        """The part of |distance| beyond the allowance."""
+        return np.maximum(np.abs(self.distance) - self.allowance, 0.0)
+
+    @property
+    def z(self) -> np.ndarray:
+        """The excess in standard errors, with the sign of the distance."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(self.excess == 0, 0.0, self.excess / self.found.standard_error)
+        return np.copysign(ratio, self.distance)
+
+    @property
+    def p(self) -> np.ndarray:
+        """p-values, each for itself."""
+        return p_values(self.excess, self.found.standard_error, self.found.degrees_of_freedom)
+
+    @property
+    def estimate(self) -> np.ndarray:
+        """In the quantity's own units."""
+        return self._scale.invert(self.found.value)
+
+    @property
+    def standard_error(self) -> np.ndarray:
+        """Of `estimate`."""
+        return self.found.standard_error / self._scale.stretch(self.estimate)
+
+    @property
+    def width_bias(self) -> np.ndarray:
+        """Fitted difference between the largest width and infinite width, in the quantity's own units."""
+        return self._scale.invert(self.found.value + self.found.slope / self.found.widths[-1]) - self.estimate
+
+    def resolution(self, level: float) -> np.ndarray:
+        """The smallest distance on the scale that a test at this level rejects."""
+        return self.allowance + t_quantile(level, self.found.degrees_of_freedom) * self.found.standard_error
+
+    def in_units(self, distance: np.ndarray) -> np.ndarray:
+        """A distance from the theory on the scale, in the quantity's own units."""
+        scale = self._scale
+        return np.abs(scale.invert(scale.apply(self.theory) + distance) - self.theory)
+
+    @property
+    def _scale(self):
+        return QUANTITIES[self.quantity].scale
+
+
+def compare_quantity(
+    name: str, places: Sequence[Place], theory: np.ndarray, error: np.ndarray, samples: Mapping[int, np.ndarray]
+) -> Comparison:
+    """Theory with its error bound (entries,) against {width: array (networks, entries)}."""
+    scale = QUANTITIES[name].scale
+    found = estimate(name, samples)
+    expected = scale.apply(theory)
+    unknown = error + scale.rounding(theory)
+    reach = np.maximum(scale.apply(theory + unknown) - expected, expected - scale.apply(theory - unknown))
+    return Comparison(
+        quantity=name,
+        places=places,
+        theory=theory,
+        found=found,
+        distance=found.value - expected,
+        allowance=reach + found.curvature_bound,
+    )
+
+
+def compare_all(prediction: Prediction, simulation: Simulation) -> list[Comparison]:
+    """A comparison for every quantity that both have, over the places that both have.
+
+    Raises
+    ------
+    InvalidParameterError
+        There is none.
+    """
+    found = []
+    for name, values in prediction.values.items():
+        if name not in simulation.samples:
+            continue
+        arrays = simulation.samples[name]
+        shape = next(iter(arrays.values())).shape[1:]
+        ours = QUANTITIES[name].places(values.shape, prediction.c0)
+        theirs = {place: index for index, place in enumerate(QUANTITIES[name].places(shape, simulation.c0))}
+        shared = [(index, place) for index, place in enumerate(ours) if place in theirs]
+        if not shared:
+            continue
+        own = [index for index, _ in shared]
+        other = [theirs[place] for _, place in shared]
+        samples = {width: array.reshape(len(array), -1)[:, other] for width, array in arrays.items()}
+        found.append(
+            compare_quantity(
+                name, [place for _, place in shared], values.ravel()[own], prediction.errors[name].ravel()[own], samples
+            )
+        )
+    if not found:
+        raise InvalidParameterError(
+            "prediction and simulation must share a quantity, with equal c0 for c: got "
+            f"{', '.join(prediction.values)} and {', '.join(simulation.samples)}"
+        )
+    return found
+
+
+def make_checks(comparisons: Sequence[Comparison], adjusted: np.ndarray, *, level: float, single: float) -> list[Check]:
+    """A check for every entry, with its adjusted p-value; `single` is the level of one test alone."""
+    checks = []
+    for comparison in comparisons:
+        columns = {
+            "theory": comparison.theory,
+            "estimate": comparison.estimate,
+            "standard_error": comparison.standard_error,
+            "degrees_of_freedom": comparison.found.degrees_of_freedom,
+            "width_bias": comparison.width_bias,
+            "z": comparison.z,
+            "resolution": comparison.in_units(comparison.resolution(single)),
+        }
+        for index, (label, layer) in enumerate(comparison.places):
+            p = float(adjusted[len(checks)])
+            checks.append(
+                Check(
+                    name=", ".join(part for part in (comparison.quantity, label, f"layer {layer}") if part),
+                    quantity=comparison.quantity,
+                    label=label,
+                    layer=layer,
+                    p_value=p,
+                    passed=p >= level,
+                    **{name: float(column[index]) for name, column in columns.items()},
+                )
+            )
+    return checks
+
+
+def coverage(comparisons: Sequence[Comparison], level: float) -> list[str]:
+    """What the comparisons could have noticed, each at this level, and where that is too little to say much."""
+    seen, unseen = [], []
+    for comparison in comparisons:
+        resolution = comparison.resolution(level)
+        random = comparison.found.standard_error > ROUNDING  # not so in a first layer that is set
+        fine = random & (resolution <= LARGE)
+        if fine.any():
+            worst = np.where(fine, comparison.in_units(resolution), 0.0)
+            size = (
+                f"{100 * np.expm1(resolution[fine].max()):.2g} %" if _is_relative(comparison) else f"{worst.max():.2g}"
+            )
+            seen.append(f"{size} in {comparison.quantity}")
+        coarse = random & ~(resolution <= LARGE)
+        layers = sorted({layer for (_, layer), bad in zip(comparison.places, coarse, strict=True) if bad})
+        if layers:
+            unseen.append(f"{comparison.quantity} from layer {layers[0]} on")
+    notes = [f"Differences of {listed(seen)} would have been noticed in every layer."] if seen else []
+    if unseen:
+        notes[:1] = [note.replace("in every layer", "in the other layers") for note in notes]
+        notes.append(
+            f"The networks differ too much between themselves to say anything of {listed(unseen)}: take larger widths, "
+            'fewer layers or lengths="reset".'
+        )
+    return notes
+
+
+def _is_relative(comparison: Comparison) -> bool:
+    return QUANTITIES[comparison.quantity].scale is LOG

@@ -1,0 +1,154 @@
+"""Checks, the report on many of them, and the verdict in plain words."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from meanfield.errors import MeanFieldError
+from meanfield.results import Result
+
+__all__ = ["Check", "Report", "VerificationError", "listed", "make_report"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Check(Result):
+    """One number of the theory against its measured value.
+
+    Attributes
+    ----------
+    name : str
+        Quantity, label and layer in words.
+    quantity, label : str
+        The latter tells apart series of one quantity, such as "c0 = 0.5".
+    layer : int
+        From 1.
+    theory : float
+    estimate : float
+        From the simulation, continued to infinite width; at the one width if there is only one.
+    standard_error : float
+        Of `estimate`.
+    degrees_of_freedom : float
+        Of the standard error.
+    width_bias : float
+        Fitted difference between the largest width and infinite width; nan with one width.
+    z : float
+        Distance of `estimate` from `theory` in standard errors, on the quantity's scale (a logarithm, or Fisher's z for
+        correlations), beyond what rounding, the theory's own error and curvature in 1/width explain.
+    p_value : float
+        Of Student's t, adjusted for the number of checks: the level at which this one would just fail.
+    resolution : float
+        The smallest difference that would have failed this check, had it failed alone.
+    passed : bool
+    """
+
+    name: str
+    quantity: str
+    label: str
+    layer: int
+    theory: float
+    estimate: float
+    standard_error: float
+    degrees_of_freedom: float
+    width_bias: float
+    z: float
+    p_value: float
+    resolution: float
+    passed: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Report(Result):
+    """The verdict on a theory.
+
+    Attributes
+    ----------
+    passed : bool
+        All checks passed.
+    verdict : str
+        What agrees, or which check fails worst, in a sentence.
+    level : float
+        Probability, at most, that a right theory fails any of the checks.
+    checks : tuple of Check
+    notes : tuple of str
+        What the verdict does not cover.
+    widths : tuple of int
+    networks : int
+        Of each width; the smallest number if they differ.
+    """
+
+    passed: bool
+    verdict: str
+    level: float
+    checks: tuple[Check, ...]
+    notes: tuple[str, ...]
+    widths: tuple[int, ...]
+    networks: int
+
+    def raise_if_failed(self) -> "Report":
+        """This report if it passed.
+
+        Raises
+        ------
+        VerificationError
+            It did not pass; the error carries the report.
+        """
+        if not self.passed:
+            raise VerificationError(self)
+        return self
+
+
+class VerificationError(MeanFieldError):
+    """Simulated networks contradict the theory; `report` says where."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report.verdict)
+        self.report = report
+
+    def __reduce__(self):
+        return type(self), (self.report,)
+
+
+def make_report(
+    checks: Sequence[Check], *, level: float, notes: Sequence[str], widths: Sequence[int], networks: int
+) -> Report:
+    """The report on these checks, with its verdict."""
+    passed = all(check.passed for check in checks)
+    simulated = f"simulated networks of width {listed(widths)}"
+    return Report(
+        passed=passed,
+        verdict=_agreement(checks, simulated) if passed else _failure(checks, simulated),
+        level=level,
+        checks=tuple(checks),
+        notes=tuple(notes),
+        widths=tuple(widths),
+        networks=networks,
+    )
+
+
+def listed(items: Sequence) -> str:
+    """Words or numbers in a row: "250, 500 and 1000"."""
+    words = [str(item) for item in items]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _agreement(checks: Sequence[Check], simulated: str) -> str:
+    worst = max(checks, key=lambda check: abs(check.z))
+    names = list(dict.fromkeys(check.quantity for check in checks))
+    return (
+        f"The theory holds: all {len(checks)} checks of {listed(names)} agree with {simulated}; "
+        f"the largest distance is {abs(worst.z):.1f} standard errors, in {worst.name}."
+    )
+
+
+def _failure(checks: Sequence[Check], simulated: str) -> str:
+    failed = [check for check in checks if not check.passed]
+    measured = [check for check in failed if not math.isnan(check.p_value)]
+    head = f"The theory fails: {len(failed)} of {len(checks)} checks disagree with {simulated}"
+    if not measured:
+        return f"{head}; {failed[0].name} came out as no finite number."
+    worst = max(measured, key=lambda check: abs(check.z))
+    apart = f"{abs(worst.z):.1f} standard errors apart" if math.isfinite(worst.z) else "and no spread between networks"
+    return (
+        f"{head}, most of all {worst.name}: theory {worst.theory:.5g}, simulation {worst.estimate:.5g} ± "
+        f"{worst.standard_error:.1g}, {apart}."
+    )

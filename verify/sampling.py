@@ -1,0 +1,88 @@
+"""Many random networks measured: which, in what order of seeds, and when to stop."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from meanfield.sweeps import sweep
+from verify.quantities import QUANTITIES, families
+from verify.signals import SignalSetting
+from verify.statistics import Extrapolation, extrapolate
+
+__all__ = ["FIRST_ROUND", "Samples", "estimate", "measure_network", "sample", "sample_until"]
+
+Samples = dict[str, dict[int, np.ndarray]]
+
+# Standard errors of fewer networks say little on when to stop.
+FIRST_ROUND = 16
+
+
+def measure_network(setting: SignalSetting, item: tuple[int, np.random.SeedSequence]) -> dict[str, np.ndarray]:
+    """All quantities of the setting on one network; `item` is its width and seed."""
+    found: dict[str, np.ndarray] = {}
+    for family, names in families(setting.quantities).items():
+        found |= family.measure(replace(setting, quantities=names), item)
+    return found
+
+
+def sample(
+    setting: SignalSetting, widths: Sequence[int], numbers: range, seed: np.random.SeedSequence, *, executor=None
+) -> Samples:
+    """The networks with these numbers of every width, measured: {quantity: {width: array (networks, ...)}}.
+
+    A network's seed follows from the common seed, its width and its number alone.
+    """
+    items = [(width, _seed_of(seed, width, number)) for width in widths for number in numbers]
+    found = sweep(partial(measure_network, setting), items, executor=executor)
+    starts = range(0, len(found), len(numbers))
+    return {
+        name: {
+            width: np.array([each[name] for each in found[start : start + len(numbers)]])
+            for width, start in zip(widths, starts, strict=True)
+        }
+        for name in setting.quantities
+    }
+
+
+def sample_until(
+    setting: SignalSetting,
+    widths: Sequence[int],
+    networks: int,
+    seed: np.random.SeedSequence,
+    *,
+    precision: float | None = None,
+    executor=None,
+) -> Samples:
+    """`networks` networks of every width, or fewer if `precision` is reached earlier.
+
+    Rounds double the number of networks. The rule looks at standard errors, never at the estimates, so the tests
+    that follow keep their level.
+    """
+    if precision is None:
+        return sample(setting, widths, range(networks), seed, executor=executor)
+    done = min(FIRST_ROUND, networks)
+    samples = sample(setting, widths, range(done), seed, executor=executor)
+    while done < networks and not _is_precise(samples, precision):
+        more = min(2 * done, networks)
+        fresh = sample(setting, widths, range(done, more), seed, executor=executor)
+        samples = {
+            name: {width: np.concatenate([old, fresh[name][width]]) for width, old in arrays.items()}
+            for name, arrays in samples.items()
+        }
+        done = more
+    return samples
+
+
+def estimate(name: str, samples: Mapping[int, np.ndarray]) -> Extrapolation:
+    """One quantity's samples extrapolated to infinite width, on its scale."""
+    return extrapolate({width: QUANTITIES[name].scale.apply(array) for width, array in samples.items()})
+
+
+def _is_precise(samples: Samples, precision: float) -> bool:
+    return all(bool(np.all(estimate(name, arrays).standard_error <= precision)) for name, arrays in samples.items())
+
+
+def _seed_of(seed: np.random.SeedSequence, width: int, number: int) -> np.random.SeedSequence:
+    return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, width, number), pool_size=seed.pool_size)

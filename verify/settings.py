@@ -1,0 +1,93 @@
+"""The arguments that theory and simulation share, checked before any work."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from meanfield.arguments import choice, integer, interval, scalar
+from meanfield.errors import InvalidParameterError
+from meanfield.expressions import as_nonlinearity
+from meanfield.weights import ENSEMBLES
+from verify.networks import METHODS, NetworkLaw
+from verify.quantities import QUANTITIES
+from verify.signals import LENGTHS, SignalSetting
+
+__all__ = ["checked_setting", "checked_widths", "plain_setting"]
+
+
+def checked_setting(
+    phi, sigma_w, sigma_b, *, depth, weights, quantities, q0, c0, lengths, method="sampled"
+) -> SignalSetting:
+    """The setting that these arguments describe.
+
+    Raises
+    ------
+    InvalidParameterError
+        Names the argument, its rule and its value.
+    NonlinearityError
+        phi cannot be used.
+    """
+    names = _quantities(quantities)
+    return SignalSetting(
+        law=NetworkLaw(
+            phi=as_nonlinearity(phi),
+            sigma_w=scalar("sigma_w", sigma_w, low=0.0, open_low=True),
+            sigma_b=scalar("sigma_b", sigma_b, low=0.0),
+            depth=integer("depth", depth, low=1),
+            weights=choice("weights", weights, ENSEMBLES),
+            method=choice("method", method, METHODS),
+        ),
+        quantities=names,
+        q0=scalar("q0", q0, low=0.0, open_low=True),
+        c0=_correlations(c0) if "c" in names else (),
+        lengths=choice("lengths", lengths, LENGTHS),
+    )
+
+
+def checked_widths(widths, setting: SignalSetting) -> tuple[int, ...]:
+    """Different widths, each with room for all inputs and one more direction."""
+    if isinstance(widths, str) or not isinstance(widths, Iterable):
+        raise InvalidParameterError(f"widths must be a sequence of integers, got {widths!r}")
+    numbers = tuple(integer("widths", width, low=2 + len(setting.c0)) for width in widths)
+    _refuse_repeated("widths", numbers)
+    return numbers
+
+
+def plain_setting(setting: SignalSetting) -> dict[str, Any]:
+    """The setting as the fields that predictions and simulations carry."""
+    law = setting.law
+    return {
+        "phi": law.phi.name,
+        "sigma_w": law.sigma_w,
+        "sigma_b": law.sigma_b,
+        "depth": law.depth,
+        "weights": law.weights,
+        "q0": setting.q0,
+        "c0": setting.c0,
+        "lengths": setting.lengths,
+    }
+
+
+def _quantities(given) -> tuple[str, ...]:
+    if given is None:
+        return tuple(QUANTITIES)
+    if not isinstance(given, Iterable):
+        raise InvalidParameterError(f"quantities must be a sequence of names, got {given!r}")
+    names = tuple(choice("quantities", name, QUANTITIES) for name in ((given,) if isinstance(given, str) else given))
+    _refuse_repeated("quantities", names)
+    return names
+
+
+def _correlations(given) -> tuple[float, ...]:
+    array = interval("c0", given, low=-1.0, high=1.0)
+    if array.ndim > 1:
+        raise InvalidParameterError(f"c0 must be a sequence of numbers, got an array of shape {array.shape}")
+    numbers = tuple(array.reshape(-1).tolist())
+    _refuse_repeated("c0", numbers)
+    return numbers
+
+
+def _refuse_repeated(name: str, values: tuple) -> None:
+    if not values:
+        raise InvalidParameterError(f"{name} must not be empty, got {values!r}")
+    if len(set(values)) < len(values):
+        raise InvalidParameterError(f"{name} must all be different, got {values!r}")
