@@ -62,16 +62,17 @@ VERIFY_FLOORS = {
     "reports": 4,
     "comparison": 4,
     "certificate": 4,
+    "training": 4,
 }
 # What the simulations may see of the theory: nothing that computes it.
 SEEN_BY_VERIFY = {"errors", "arguments", "results", "nonlinearity", "expressions", "weights", "sweeps"}
-SOLVERS_SEEN_BY = {"verify.predictions"}
+SOLVERS_SEEN_BY = {"verify.predictions", "verify.training.operating_point"}
 
 # The one home of each heavy library.
 HOMES = {
     "sympy": {"meanfield.symbolic"},
     "matplotlib": {"meanfield.plotting"},
-    "numba": {"verify.kernels"},
+    "numba": {"verify.kernels", "verify.training.compiled"},
     "concurrent.futures": {"meanfield.sweeps", "meanfield.cli.pool"},
     "threadpoolctl": {"meanfield.sweeps", "meanfield.cli.doctor"},
     "click": {"meanfield.cli"},

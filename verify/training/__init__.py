@@ -1,0 +1,1 @@
+"""Training of deep networks whose weights stay on a manifold, and what is measured on the way."""

@@ -1,0 +1,117 @@
+"""tanh and its slope of a whole layer in one compiled pass: bias, value and derivative while the numbers are in cache.
+
+numpy takes as long for tanh and its derivative of a narrow layer as BLAS for the matrix products. This loop is
+written so that the compiler can turn it into vector instructions: no branches, no calls, exp by a polynomial. Fused
+multiply-adds ("contract") are allowed; they are the same in every run.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+__all__ = ["tanh_with_slope"]
+
+DEGREE = 9
+
+
+def _series() -> np.ndarray:
+    """Coefficients of (exp(r) - 1 - r)/r^2 on |r| <= log(2)/2 by interpolation at Chebyshev points."""
+    edge = math.log(2) / 2
+    # By its power series: the quotient itself would cancel.
+    series = np.polynomial.Polynomial([1 / math.factorial(k + 2) for k in range(20)])
+    fitted = np.polynomial.Chebyshev.interpolate(series, DEGREE, domain=[-edge, edge])
+    return fitted.convert(domain=[-1, 1], kind=np.polynomial.Polynomial).coef
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Format:
+    """What exp(y) = 2^n exp(r), n the integer nearest to y/log 2, needs to know of a floating-point format.
+
+    log 2 comes as high + rest, so that r = y - n log 2 keeps its digits: n times the high part is exact.
+    """
+
+    high: float
+    rest: float
+    digits: int  # of the mantissa
+    offset: int  # of the exponent
+    cut: float  # where |y| is cut off, before 2^n leaves the format; tanh is 1 to rounding long before
+    integers: type
+
+
+_FORMATS = {
+    np.dtype(np.float64): _Format(
+        high=6.93147180369123816490e-01,
+        rest=1.90821492927058770002e-10,
+        digits=52,
+        offset=1023,
+        cut=700.0,
+        integers=np.int64,
+    ),
+    np.dtype(np.float32): _Format(
+        high=0.693359375, rest=-2.12194440054690583e-4, digits=23, offset=127, cut=87.0, integers=np.int32
+    ),
+}
+_SERIES = _series()
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _tanh_rows(h, bias, numbers, digits, z, z_bits, power, power_bits, r, x, slope):
+    """x = tanh(v) = m/(m + 2) and slope = 4 e/(e + 1)^2 with v = h + bias, e = exp(2v), m = e - 1."""
+    rows, columns = h.shape
+    one, cut, magic = numbers[0], numbers[1], numbers[2]
+    inverse, high, rest = numbers[3], numbers[4], numbers[5]
+    c0, c1, c2, c3, c4 = numbers[6], numbers[7], numbers[8], numbers[9], numbers[10]
+    c5, c6, c7, c8, c9 = numbers[11], numbers[12], numbers[13], numbers[14], numbers[15]
+    for i in range(rows):
+        for j in range(columns):
+            y = h[i, j] + bias[j]
+            y = y + y
+            # Compared this way round, nan goes through.
+            y = cut if y > cut else y
+            y = -cut if y < -cut else y
+            # Adding `magic` rounds to an integer and leaves it, with the exponent's offset, in the lowest bits.
+            z[j] = y * inverse + magic
+            n = z[j] - magic
+            r[j] = (y - n * high) - n * rest
+        for j in range(columns):
+            power_bits[j] = z_bits[j] << digits
+        for j in range(columns):
+            q = r[j]
+            p = c8 + q * c9
+            p = c7 + q * p
+            p = c6 + q * p
+            p = c5 + q * p
+            p = c4 + q * p
+            p = c3 + q * p
+            p = c2 + q * p
+            p = c1 + q * p
+            p = c0 + q * p
+            p = q + q * q * p
+            m = power[j] * p + (power[j] - one)
+            half = one / (m + (one + one))
+            x[i, j] = m * half
+            part = (power[j] * p + power[j]) * half
+            part = part + part
+            slope[i, j] = (part + part) * half
+
+
+def tanh_with_slope(h: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """tanh(h + bias) and 1 - tanh(h + bias)^2, both to a few ulp, for h (batch, width) in float64 or float32.
+
+    Examples
+    --------
+    >>> x, slope = tanh_with_slope(np.array([[0.0, 50.0]]), np.zeros(2))
+    >>> x.tolist(), [f"{each:.6e}" for each in slope[0]]
+    ([[0.0, 1.0]], ['1.000000e+00', '1.488030e-43'])
+    """
+    format_ = _FORMATS[h.dtype]
+    magic = 1.5 * 2.0**format_.digits + format_.offset
+    numbers = np.array([1.0, format_.cut, magic, 1 / math.log(2), format_.high, format_.rest, *_SERIES], dtype=h.dtype)
+    integers = format_.integers
+    z, power, r = np.empty((3, h.shape[1]), dtype=h.dtype)
+    x, slope = np.empty_like(h), np.empty_like(h)
+    digits, z_bits, power_bits = integers(format_.digits), z.view(integers), power.view(integers)
+    _tanh_rows(h, bias, numbers, digits, z, z_bits, power, power_bits, r, x, slope)
+    return x, slope

@@ -1,0 +1,97 @@
+"""Training one network from start to end, with a checkpoint to go on from."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from meanfield.errors import InvalidParameterError
+from meanfield.sweeps import sweep
+from verify.training.configuration import TrainingConfig
+from verify.training.operating_point import resolved
+from verify.training.record import TrainingRecord
+from verify.training.run import Training
+from verify.training.storage import load, save
+
+__all__ = ["train"]
+
+Progress = Callable[[int, int], object]
+
+
+def train(
+    config: TrainingConfig,
+    *,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    max_memory: int | None = None,
+    progress: Progress | None = None,
+) -> TrainingRecord:
+    """Train one network and measure it on the way.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    folder : path, optional
+        Where to keep a checkpoint, written whenever costly measurements are taken.
+    resume : bool
+        Go on from the checkpoint in `folder`, to the same bits as if there had been no break.
+    max_memory : int, optional
+        Refuse a run that needs more bytes.
+    progress : callable, optional
+        Called as ``progress(epoch, epochs)``.
+
+    Returns
+    -------
+    TrainingRecord
+        A run whose loss stops being finite ends there, with the status "diverged".
+
+    Raises
+    ------
+    InvalidParameterError
+        A setting breaks its rule, data are missing or damaged, the run needs too much memory, or `folder` holds
+        another run, or this one and `resume` was not asked for.
+    NoCriticalPointError
+        There is no critical point at q_star.
+    OSError
+        The checkpoint cannot be written; the one before it is still whole.
+
+    Notes
+    -----
+    BLAS runs on one thread. The batches of an epoch depend on the seed and the epoch alone.
+
+    References
+    ----------
+    .. [1] P. A. Sokol, I. M. Park, arXiv:1810.03785, section 4.
+
+    Examples
+    --------
+    >>> record = train(TrainingConfig(data="teacher", depth=2, width=16, epochs=1, fisher_samples=10))
+    >>> record.epochs.tolist(), record.status
+    ([0, 1], 'finished')
+    >>> bool(record.orthogonality_defect.max() < 1e-12)
+    True
+    """
+    place = None if folder is None else Path(folder)
+    work = partial(_run, folder=place, resume=resume, max_memory=max_memory, progress=progress)
+    return sweep(work, [config])[0]
+
+
+def _run(config: TrainingConfig, *, folder, resume, max_memory, progress) -> TrainingRecord:
+    run = Training(resolved(config), max_memory=max_memory)
+    path = None if folder is None else _checkpoint_path(folder, resume)
+    if path is not None and (state := load(path, run.key)) is not None:
+        run.restore(state)
+    while not run.finished:
+        run.advance()
+        if progress is not None:
+            progress(run.epoch, config.epochs)
+        if path is not None and run.measured:
+            save(path, run.key, run.state())
+    return run.record()
+
+
+def _checkpoint_path(folder: Path, resume: bool) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "checkpoint.npz"
+    if path.exists() and not resume:
+        raise InvalidParameterError(f"folder must hold no run unless it is to be resumed, got {folder.name!r}")
+    return path
