@@ -13,6 +13,9 @@ _NAMES = {
     "certificate": "check compare predict simulate",
     "records": "Prediction Simulation",
     "reports": "Check Report VerificationError",
+    "training.configuration": "TrainingConfig",
+    "training.loop": "train",
+    "training.record": "TrainingRecord",
 }
 _HOME = {name: f"verify.{module}" for module, names in _NAMES.items() for name in names.split()}
 

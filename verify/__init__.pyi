@@ -13,3 +13,12 @@ from verify.reports import (
     Report as Report,
     VerificationError as VerificationError,
 )
+from verify.training.configuration import (
+    TrainingConfig as TrainingConfig,
+)
+from verify.training.loop import (
+    train as train,
+)
+from verify.training.record import (
+    TrainingRecord as TrainingRecord,
+)
