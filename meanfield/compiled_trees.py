@@ -8,7 +8,7 @@ import numpy as np
 from meanfield.errors import NonlinearityError, NotDifferentiableError
 from meanfield.expression_trees import Tree, value, value_and_slope
 from meanfield.nonlinearity import Nonlinearity
-from meanfield.switching_points import CORE, FAR, GRID, nearest, points_within, recur_without_end
+from meanfield.switching_points import CORE, GRID, horizon, nearest, points_within
 
 __all__ = ["nonlinearity_of", "shortened"]
 
@@ -78,10 +78,10 @@ def nonlinearity_of(tree: Tree, *, name: str, expression: str | None) -> Nonline
     """
     title = shortened(name)
     _refuse_bad_values(tree, title)
-    endless = recur_without_end(tree)
-    points = points_within(tree, CORE if endless else FAR)
+    reach = horizon(tree)
+    points = points_within(tree, reach if math.isfinite(reach) else CORE)
     _refuse_bad_points(tree, title, nearest(points, MAX_CHECKED))
-    kinks = TreeKinks(tree) if endless else tuple(points.tolist())
+    kinks = tuple(points.tolist()) if math.isfinite(reach) else TreeKinks(tree)
     return Nonlinearity(
         name=name, function=TreeFunction(tree), derivative=TreeSlope(tree), kinks=kinks, expression=expression
     )

@@ -11,7 +11,7 @@ from typing import NoReturn
 from meanfield import activations
 from meanfield.compiled_trees import shortened
 from meanfield.errors import MeanFieldError, NonlinearityError
-from meanfield.expression_trees import Composition, Number, Tree, X, call
+from meanfield.expression_trees import Composition, Number, Tree, X, call, joined
 from meanfield.nonlinearity import Nonlinearity
 
 __all__ = ["MAX_CHARACTERS", "Reader"]
@@ -200,7 +200,7 @@ class Reader:
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.Invert):
             return call("not", self._condition(node.operand))
         if isinstance(node, ast.BoolOp):
-            return self._joined(JUNCTIONS[type(node.op)], [self._condition(each) for each in node.values])
+            return joined(JUNCTIONS[type(node.op)], [self._condition(each) for each in node.values])
         if not isinstance(node, ast.BinOp) or type(node.op) not in JUNCTIONS:
             self._refuse(node, "a condition compares two numbers, as in x > 0")
         return call(JUNCTIONS[type(node.op)], self._condition(node.left), self._condition(node.right))
@@ -212,13 +212,7 @@ class Reader:
             if type(operator) not in COMPARISONS:
                 self._refuse(node, "only < <= > >= are allowed; equality holds at single points")
             parts.append(call(COMPARISONS[type(operator)], one, other))
-        return self._joined("and", parts)
-
-    def _joined(self, function: str, parts: list[Tree]) -> Tree:
-        whole = parts[0]
-        for part in parts[1:]:
-            whole = call(function, whole, part)
-        return whole
+        return joined("and", parts)
 
     # Calls.
 
@@ -265,7 +259,7 @@ class Reader:
         name = SPELLINGS.get(self._source(node.func), self._source(node.func))
         if len(node.args) < 2:
             self._refuse(node, f"{name} takes two or more arguments, as in {name}(x, 0)")
-        return self._joined(name, [self._tree(each) for each in node.args])
+        return joined(name, [self._tree(each) for each in node.args])
 
     def _clip(self, node: ast.Call) -> Tree:
         if len(node.args) != 3:

@@ -1,7 +1,7 @@
 """Expressions in x as trees: how they are evaluated, and the chain rule for their slopes."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ __all__ = [
     "Variable",
     "X",
     "call",
+    "joined",
     "value",
     "value_and_slope",
     "walk",
@@ -137,6 +138,14 @@ def call(function: str, *arguments: Tree) -> Tree:
         return made
     with np.errstate(all="ignore"):
         return Number(float(_value(made, np.float64(0))))
+
+
+def joined(function: str, parts: Sequence[Tree]) -> Tree:
+    """The parts under an associative function of two arguments, halved again and again so that the tree stays flat."""
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    return call(function, joined(function, parts[:middle]), joined(function, parts[middle:]))
 
 
 def walk(tree: Tree) -> Iterator[Tree]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from meanfield.expression_trees import Call, Composition, Number, Tree, call, value, value_and_slope, walk
+from meanfield.expression_trees import Call, Composition, Number, Tree, call, value_and_slope, walk
 
-__all__ = ["CORE", "FAR", "GRID", "nearest", "points_within", "recur_without_end"]
+__all__ = ["CORE", "FAR", "GRID", "horizon", "nearest", "points_within"]
 
 CORE = 512.0  # searched with steps of at most half a unit
 FAR = 1e12
@@ -18,6 +18,7 @@ MAX_POINTS = 12_000  # quadrature has no room for more panels
 MAX_BISECTIONS = 64
 MAX_REFINEMENTS = 24
 TOLERANCE = 0.02
+NOTHING = 1e-290  # a tail this small loses its digits before it is 0
 TOUCHING = 1e-8  # an extremum this small beside its surroundings counts as a zero
 
 
@@ -32,34 +33,43 @@ def _base_grid() -> np.ndarray:
 GRID = _base_grid()
 
 
-def switches(tree: Tree) -> tuple[Tree, ...]:
-    """The functions of x whose zeros are the points where `tree` may not be smooth, inner ones first."""
-    found = (switch for node in walk(tree) for switch in _own_switches(node))
-    return tuple(dict.fromkeys(switch for switch in found if not isinstance(switch, Number)))
+def switches(tree: Tree) -> dict[Tree, bool]:
+    """The functions of x at whose sign changes `tree` may not be smooth, inner ones first.
+
+    True for those where touching zero is enough, as for a divisor.
+    """
+    found: dict[Tree, bool] = {}
+    for node in walk(tree):
+        for switch, touching in _own_switches(node):
+            if not isinstance(switch, Number):
+                found[switch] = touching or found.get(switch, False)
+    return found
 
 
-def _own_switches(node: Tree) -> Iterator[Tree]:
+def _own_switches(node: Tree) -> Iterator[tuple[Tree, bool]]:
     if isinstance(node, Composition):
-        places = node.phi.kinks_between(-CORE, CORE)
-        yield from (call("-", node.inner, Number(float(place))) for place in places)
-    if not isinstance(node, Call):
-        return
-    first = node.arguments[0]
-    match node.function:
-        case "abs" | "sign" | "heaviside" | "log" | "sqrt":
-            yield first
-        case "max" | "min" | "<" | "<=" | ">" | ">=":
-            yield call("-", first, node.arguments[1])
-        case "/":
-            yield node.arguments[1]
-        case "tan":
-            yield call("cos", first)
-        case "log1p":
-            yield call("+", Number(1.0), first)
-        case "**":
-            exponent = node.arguments[1]
-            if not isinstance(exponent, Number) or exponent.value < 0 or exponent.value != round(exponent.value):
-                yield first
+        for kink in node.phi.kinks_between(-CORE, CORE):
+            yield call("-", node.inner, Number(float(kink))), False
+    elif isinstance(node, Call) and node.function in _SWITCHES:
+        switch, touching = _SWITCHES[node.function]
+        yield switch(*node.arguments), touching
+
+
+def _base(base: Tree, exponent: Tree) -> Tree:
+    polynomial = isinstance(exponent, Number) and exponent.value >= 0 and exponent.value == round(exponent.value)
+    return Number(1.0) if polynomial else base
+
+
+# From the arguments of a function to what switches it, and whether touching zero is enough.
+_SWITCHES: dict[str, tuple[Callable[..., Tree], bool]] = {
+    **dict.fromkeys(("abs", "sign", "heaviside"), (lambda u: u, False)),
+    **dict.fromkeys(("max", "min", "<", "<=", ">", ">="), (lambda a, b: call("-", a, b), False)),
+    **dict.fromkeys(("log", "sqrt"), (lambda u: u, True)),
+    "log1p": (lambda u: call("+", Number(1.0), u), True),
+    "/": (lambda a, b: b, True),
+    "**": (_base, True),
+    "tan": (lambda u: call("cos", u), True),
+}
 
 
 @functools.lru_cache(maxsize=256)
@@ -70,9 +80,10 @@ def points_within(tree: Tree, reach: float) -> np.ndarray:
     """
     found = np.empty(0)
     inside = GRID[np.abs(GRID) < reach]
-    for switch in switches(tree):
+    for switch, touching in switches(tree).items():
         edges = np.unique(np.concatenate([[-reach], inside, found, [reach]]))
-        found = np.concatenate([found, _zeros(functools.partial(value_and_slope, switch), *_resolved(switch, edges))])
+        crossed, touched = _zeros(functools.partial(value_and_slope, switch), *_resolved(switch, edges))
+        found = np.concatenate([found, crossed, touched if touching else []])
     found = np.unique(found)
     apart = np.diff(found, prepend=-np.inf) > 4 * np.finfo(float).eps * np.abs(found)
     found = found[apart | (found == 0)]
@@ -86,18 +97,20 @@ def nearest(points: np.ndarray, count: int) -> np.ndarray:
     return np.sort(points[np.argsort(np.abs(points), kind="stable")[:count]])
 
 
-def recur_without_end(tree: Tree) -> bool:
-    """Does some switch of `tree` keep changing its sign beyond CORE, as sin(x) does?
+def horizon(tree: Tree) -> float:
+    """How far the points of `tree` reach: CORE, FAR, or inf where they recur without end, as those of abs(sin(x)) do.
 
-    A switch without sines has finitely many zeros, few of them there; the grid's growing steps know no period.
+    A switch without sines has finitely many zeros, few of them beyond CORE; the grid's growing steps know no period.
     """
-    for side in (GRID[GRID >= CORE], GRID[GRID <= -CORE]):
-        for switch in switches(tree):
-            signs = np.sign(value(switch, side))
-            signs = signs[~np.isnan(signs)]
-            if np.count_nonzero(np.diff(signs)) > FEW:
-                return True
-    return False
+    found = CORE
+    for far in (GRID[GRID >= CORE], GRID[GRID <= -CORE]):
+        for switch, touching in switches(tree).items():
+            rows = value_and_slope(switch, far)
+            changes, turns = _signs_of_zeros(rows[:, :-1], rows[:, 1:])
+            count = np.count_nonzero(changes) + (np.count_nonzero(turns) if touching else 0)
+            if count:
+                found = max(found, FAR if count <= FEW else math.inf)
+    return found
 
 
 def _resolved(switch: Tree, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +142,8 @@ def _unpredicted(width: np.ndarray, f: np.ndarray, g: np.ndarray) -> np.ndarray:
     size = np.abs(f).max(axis=0)
     one_sign = (np.sign(f) == np.sign(f[0])).all(axis=0)
     logarithm, rate = np.log(np.abs(f)), g / f
-    return (_stray(width, f, g) > TOLERANCE * size) & ~(one_sign & (_stray(width, logarithm, rate) <= TOLERANCE))
+    rough = (_stray(width, f, g) > TOLERANCE * size) & (size > NOTHING)
+    return rough & ~(one_sign & (_stray(width, logarithm, rate) <= TOLERANCE))
 
 
 def _stray(width: np.ndarray, f: np.ndarray, g: np.ndarray) -> np.ndarray:
@@ -139,25 +153,30 @@ def _stray(width: np.ndarray, f: np.ndarray, g: np.ndarray) -> np.ndarray:
     return np.maximum(value_off, 0.1 * slope_off)
 
 
-def _zeros(evaluate: Callable[[np.ndarray], np.ndarray], left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Sign changes and touching zeros inside the cells, in no order."""
-    (f_left, g_left), (f_right, g_right) = evaluate(left), evaluate(right)
-    sign_left, sign_right = np.sign(f_left), np.sign(f_right)
-    changes = (sign_left != sign_right) & ~np.isnan(sign_left + sign_right)
-    # The only other way to zero: towards it at the left end, away from it at the right end.
-    turns = (sign_left * np.sign(g_left) <= 0) & (sign_right * np.sign(g_right) >= 0)
-    turns &= (sign_left * sign_right >= 0) & (np.sign(g_left) * np.sign(g_right) < 0)
+def _zeros(
+    evaluate: Callable[[np.ndarray], np.ndarray], left: np.ndarray, right: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sign changes, and zeros that are touched, inside the cells; in no order."""
+    rows_left, rows_right = evaluate(left), evaluate(right)
+    changes, turns = _signs_of_zeros(rows_left, rows_right)
     turning = _bisected(lambda x: np.sign(evaluate(x)[1]), left[turns], right[turns])[0]
-    f_turning = evaluate(turning)[0]
-    ends = np.maximum(np.abs(f_left[turns]), np.abs(f_right[turns]))
-    touching = turning[np.abs(f_turning) <= TOUCHING * ends]
-    crossed = np.sign(f_turning) != np.sign(sign_left[turns] + sign_right[turns])
+    f_turning, f_left, f_right = evaluate(turning)[0], rows_left[0, turns], rows_right[0, turns]
+    touching = turning[np.abs(f_turning) <= TOUCHING * np.maximum(np.abs(f_left), np.abs(f_right))]
+    crossed = np.sign(f_turning) != np.sign(np.sign(f_left) + np.sign(f_right))
     starts = np.concatenate([left[changes], left[turns][crossed], turning[crossed]])
     stops = np.concatenate([right[changes], turning[crossed], right[turns][crossed]])
     chosen = np.argsort(np.abs(starts), kind="stable")[:MAX_POINTS]
     low, high = _bisected(lambda x: np.sign(evaluate(x)[0]), starts[chosen], stops[chosen])
     nearer = np.where(np.abs(evaluate(low)[0]) <= np.abs(evaluate(high)[0]), low, high)
-    return np.concatenate([touching, nearer])
+    return nearer, touching
+
+
+def _signs_of_zeros(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Does the value change its sign, or turn towards zero, between values and slopes (2, n) of both ends?"""
+    (f_left, g_left), (f_right, g_right) = np.sign(left), np.sign(right)
+    changes = (f_left != f_right) & ~np.isnan(f_left + f_right)
+    turns = (f_left * f_right >= 0) & (g_left * g_right < 0) & (f_left * g_left <= 0) & (f_right * g_right >= 0)
+    return changes, turns
 
 
 def _bisected(
