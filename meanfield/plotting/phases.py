@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 from meanfield.arguments import choice
 from meanfield.plotting.style import BLACK, SYMBOLS, axes_for, label_axes
 
-__all__ = ["plot_critical_line", "plot_phase_diagram"]
+__all__ = ["PHASE_COLOURS", "plot_critical_line", "plot_phase_diagram"]
 
 PHASE_COLOURS = {
     "ordered": "#deebf7",
