@@ -7,35 +7,33 @@ the literature where that one cancels or overflows. The dual kernels' bounds are
 import functools
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
-from scipy import special
 
 from meanfield.nonlinearity import ClosedForm, ClosedForms
 from meanfield.special_functions import (
     elu_ratio,
     elu_slope,
     elu_square,
+    erf,
+    erf_ratio,
+    erfc,
     erfc_integrals,
     erfcx,
-    r_minus_arctan,
+    second_moment_inside,
     sin_minus_t_cos,
     x_cosh_minus_sinh,
 )
 
 __all__ = ["clipped", "cosine", "error_function", "exponential_unit", "gelu", "sine", "soft_threshold", "two_slopes"]
 
-gammainc: Any = special.gammainc
-erf: Any = special.erf
-
 # Far inside the range of float64, so that neither q^2 nor 1/q overflows.
 SMALLEST, LARGEST = 1e-100, 1e100
 
 
-def _form(formula: Callable, *parameters, relative_error: float = 1e-14, q_min: float = SMALLEST) -> ClosedForm:
+def _form(formula: Callable, *parameters, relative_error: float = 2e-15) -> ClosedForm:
     bound = functools.partial(formula, *parameters) if parameters else formula
-    return ClosedForm(formula=bound, q_min=q_min, q_max=LARGEST, relative_error=relative_error)
+    return ClosedForm(formula=bound, q_min=SMALLEST, q_max=LARGEST, relative_error=relative_error)
 
 
 def _constant(value, q):
@@ -92,8 +90,8 @@ def _angle(c):
 def clipped(low: float, high: float) -> ClosedForms:
     """min(max(x, low), high), low <= 0 <= high: sums over the two sides e = -low, high, with t = e/sqrt(2q).
 
-    V = sum [q P(3/2, t^2) + e^2 erfc(t)]/2, mu_k = sum erf(t)/2, V' = sum P(3/2, t^2)/2, P the regularised incomplete
-    gamma function: E[z^2; |z| < a] = P(3/2, a^2/2). The form q erf - e sqrt(2q/pi) exp(-t^2) cancels at large q.
+    V = sum [q P + e^2 erfc(t)]/2, mu_k = sum erf(t)/2, V' = sum P/2 with P = E[z^2; sqrt(q) |z| < e]; the form
+    P = erf(t) - 2 t exp(-t^2)/sqrt(pi) cancels at large q.
     q mu_1 - V = sum e sqrt(q/2) i erfc(t), the first repeated integral of erfc.
     """
     ends = (-low, high)
@@ -102,7 +100,7 @@ def clipped(low: float, high: float) -> ClosedForms:
         mu_1=_form(_clipped_mu, ends),
         mu_2=_form(_clipped_mu, ends),
         V_slope=_form(_clipped_V_slope, ends),
-        critical_ratio=_form(_clipped_ratio, ends, relative_error=3e-13),
+        critical_ratio=_form(_clipped_ratio, ends, relative_error=2e-13),
     )
 
 
@@ -111,7 +109,7 @@ def _sides(ends: Iterable[float], q):
 
 
 def _clipped_V(ends, q):
-    return sum((q * gammainc(1.5, t2) + e * e * special.erfc(np.sqrt(t2))) / 2 for e, t2 in _sides(ends, q))
+    return sum((q * second_moment_inside(t2) + e * e * erfc(np.sqrt(t2))) / 2 for e, t2 in _sides(ends, q))
 
 
 def _clipped_mu(ends, q):
@@ -119,7 +117,7 @@ def _clipped_mu(ends, q):
 
 
 def _clipped_V_slope(ends, q):
-    return sum(gammainc(1.5, t2) / 2 for _, t2 in _sides(ends, q))
+    return sum(second_moment_inside(t2) / 2 for _, t2 in _sides(ends, q))
 
 
 def _clipped_ratio(ends, q):
@@ -133,11 +131,11 @@ def soft_threshold(lambd: float) -> ClosedForms:
     q mu_1 - V = lambda sqrt(2q) i erfc(t); the repeated integrals of erfc are those of `clipped`.
     """
     return ClosedForms(
-        V=_form(_threshold_V, lambd, relative_error=3e-13),
-        mu_1=_form(_threshold_mu, lambd, relative_error=3e-13),
-        mu_2=_form(_threshold_mu, lambd, relative_error=3e-13),
-        V_slope=_form(_threshold_mu, lambd, relative_error=3e-13),
-        critical_ratio=_form(_threshold_ratio, lambd, relative_error=3e-13),
+        V=_form(_threshold_V, lambd, relative_error=2e-13),
+        mu_1=_form(_threshold_mu, lambd, relative_error=2e-13),
+        mu_2=_form(_threshold_mu, lambd, relative_error=2e-13),
+        V_slope=_form(_threshold_mu, lambd, relative_error=2e-13),
+        critical_ratio=_form(_threshold_ratio, lambd, relative_error=2e-13),
     )
 
 
@@ -162,7 +160,7 @@ def _threshold_ratio(lambd, q):
 def error_function() -> ClosedForms:
     """erf: V = (2/pi) arcsin(2q/(1+2q)), mu_k = (4/pi)^k (1+4kq)^(-1/2), and the kernel of [1]_.
 
-    With s = sqrt(1+4q) and r = (s-1)/(s+1), q mu_1 - V = (4/pi) [r/(1-r^2) - arctan r].
+    With s = sqrt(1+4q), q mu_1 - V = (4/pi) [q/s - arctan((s-1)/(s+1))].
 
     References
     ----------
@@ -173,7 +171,7 @@ def error_function() -> ClosedForms:
         mu_1=_form(_erf_mu, 1),
         mu_2=_form(_erf_mu, 2),
         V_slope=_form(_erf_V_slope),
-        critical_ratio=_form(_erf_ratio),
+        critical_ratio=_form(_erf_ratio, relative_error=5e-15),
         dual_value=_form(_erf_value),
         dual_derivative=_form(_erf_derivative),
     )
@@ -192,7 +190,7 @@ def _erf_V_slope(q):
 
 
 def _erf_ratio(q):
-    return 4 / math.pi * r_minus_arctan(4 * q / (1 + np.sqrt(1 + 4 * q)) ** 2)
+    return 4 / math.pi * erf_ratio(q)
 
 
 def _determinant(c, q1, q2):
@@ -302,11 +300,11 @@ def exponential_unit(scale: float, amplitude: float, rate: float) -> ClosedForms
     """
     above, below = scale**2, (amplitude * rate) ** 2
     return ClosedForms(
-        V=_form(_exponential_V, above, amplitude**2, rate),
-        mu_1=_form(_exponential_mu, above, below, math.sqrt(2) * rate),
-        mu_2=_form(_exponential_mu, above**2, below**2, 2 * math.sqrt(2) * rate),
-        V_slope=_form(_exponential_V_slope, above, below, rate),
-        critical_ratio=_form(_exponential_ratio, amplitude**2, rate, relative_error=1e-13),
+        V=_form(_exponential_V, above, amplitude**2, rate, relative_error=1e-14),
+        mu_1=_form(_exponential_mu, above, below, math.sqrt(2) * rate, relative_error=1e-14),
+        mu_2=_form(_exponential_mu, above**2, below**2, 2 * math.sqrt(2) * rate, relative_error=1e-14),
+        V_slope=_form(_exponential_V_slope, above, below, rate, relative_error=1e-14),
+        critical_ratio=_form(_exponential_ratio, amplitude**2, rate, relative_error=5e-14),
     )
 
 

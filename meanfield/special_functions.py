@@ -10,13 +10,18 @@ __all__ = [
     "elu_ratio",
     "elu_slope",
     "elu_square",
+    "erf",
+    "erf_ratio",
+    "erfc",
     "erfc_integrals",
     "erfcx",
-    "r_minus_arctan",
+    "second_moment_inside",
     "sin_minus_t_cos",
     "x_cosh_minus_sinh",
 ]
 
+erf: Any = special.erf
+erfc: Any = special.erfc
 erfcx: Any = special.erfcx
 
 
@@ -44,11 +49,25 @@ def sin_minus_t_cos(t: np.ndarray) -> np.ndarray:
     return np.where(t < 1.0, near**3 * _series(_SIN_COS, near * near), np.sin(t) - t * np.cos(t))
 
 
-def r_minus_arctan(r: np.ndarray) -> np.ndarray:
-    """r/(1 - r^2) - arctan r = 4 r^3/3 + 4 r^5/5 + 8 r^7/7 + ..., for 0 <= r < 1."""
+def erf_ratio(q: np.ndarray) -> np.ndarray:
+    """q/s - arctan r with s = sqrt(1+4q), r = (s-1)/(s+1), for q >= 0: the first term is r/(1-r^2).
+
+    Hence 4 r^3/3 + 4 r^5/5 + 8 r^7/7 + ..., where r is small.
+    """
+    s = np.sqrt(1 + 4 * q)
+    r = 4 * q / (1 + s) ** 2
     near = np.minimum(r, 0.4)
-    direct = r / ((1 - r) * (1 + r)) - np.arctan(r)
-    return np.where(r < 0.4, near**3 * _series(_ARCTAN, near * near), direct)
+    return np.where(r < 0.4, near**3 * _series(_ARCTAN, near * near), q / s - np.arctan(r))
+
+
+_INSIDE = 1 / np.cumprod(np.arange(1.5, 20.0))
+
+
+def second_moment_inside(x: np.ndarray) -> np.ndarray:
+    """E[z^2; z^2 < 2x] = P(3/2, x) = erf(sqrt(x)) - 2 sqrt(x/pi) exp(-x), for x >= 0 and z standard normal."""
+    near, root = np.minimum(x, 1.0), np.sqrt(x)
+    edge = 2 / math.sqrt(math.pi) * root * np.exp(-x)
+    return np.where(x < 1.0, edge * near * _series(_INSIDE, near), erf(root) - edge)
 
 
 _RECURRENCE_STEPS = 70  # 16 digits from y = 1.5 on
