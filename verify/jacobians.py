@@ -12,7 +12,7 @@ from verify.graded import GradedProduct
 from verify.kernels import Normals, draw_reflectors, random_state
 from verify.networks import NetworkLaw, children, frame
 
-__all__ = ["JacobianSetting", "first_pre_activation", "jacobian", "jacobian_log_singular_values"]
+__all__ = ["JacobianSetting", "jacobian", "log_spectrum"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,10 +24,21 @@ class JacobianSetting:
     law : NetworkLaw
     q0 : float
         |h^1|^2/width, exactly; the direction of h^1 is uniform, and W^1 independent of it.
+    lengths : str
+        "free", or "reset": every h^l is rescaled to |h^l|^2/width = q0, as a repelling fixed point needs it.
     """
 
     law: NetworkLaw
     q0: float
+    lengths: str = "free"
+
+    def first(self, width: int, seed: np.random.SeedSequence) -> np.ndarray:
+        """h^1."""
+        return math.sqrt(width * self.q0) * frame(Normals(seed), width, 1)[:, 0]
+
+    def settled(self, h: np.ndarray) -> np.ndarray:
+        """h^l as the next layer sees it."""
+        return h if self.lengths == "free" else h * math.sqrt(len(h) * self.q0 / (h @ h))
 
 
 class _Product(ABC):
@@ -83,15 +94,10 @@ class _HaarProduct(_Product):
 _PRODUCTS = {"gaussian": _GaussianProduct, "orthogonal": _HaarProduct}
 
 
-def first_pre_activation(width: int, q0: float, seed: np.random.SeedSequence) -> np.ndarray:
-    """h^1: a uniform direction of length sqrt(width q0)."""
-    return math.sqrt(width * q0) * frame(Normals(seed), width, 1)[:, 0]
-
-
 def jacobian(setting: JacobianSetting, width: int, seed: np.random.SeedSequence) -> np.ndarray:
     """J of one network, shape (width, width).
 
-    Its singular values below eps times the largest are lost in rounding; `jacobian_log_singular_values` keeps them.
+    Its singular values below eps times the largest are lost in rounding; `log_spectrum` keeps them.
 
     Raises
     ------
@@ -102,12 +108,12 @@ def jacobian(setting: JacobianSetting, width: int, seed: np.random.SeedSequence)
     own, bias_seed, *layers = children(seed, 2 + law.depth)
     biases = Normals(bias_seed)
     product = _PRODUCTS[law.weights](width, law.sigma_w)
-    h = first_pre_activation(width, setting.q0, own)
+    h = setting.first(width, own)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for number, layer in enumerate(layers):
             product.multiply(layer)
             if number:
-                h = product.columns[:, -1] + law.sigma_b * biases.standard_normal(width)
+                h = setting.settled(product.columns[:, -1] + law.sigma_b * biases.standard_normal(width))
             product.columns[:, :-1] *= (product.gain * law.phi.derivative(h))[:, None]
             product.columns[:, -1] = product.gain * law.phi.function(h)
     J = product.columns[:, :-1]
@@ -120,7 +126,7 @@ def jacobian(setting: JacobianSetting, width: int, seed: np.random.SeedSequence)
     return J
 
 
-def jacobian_log_singular_values(setting: JacobianSetting, width: int, seed: np.random.SeedSequence) -> np.ndarray:
+def log_spectrum(setting: JacobianSetting, width: int, seed: np.random.SeedSequence) -> np.ndarray:
     """Natural logarithms of one network's singular values, falling, shape (width,); -inf where J loses rank.
 
     Notes
@@ -133,7 +139,7 @@ def jacobian_log_singular_values(setting: JacobianSetting, width: int, seed: np.
     own, bias_seed, *layers = children(seed, 2 + law.depth)
     biases = Normals(bias_seed)
     product = GradedProduct(width)
-    h = first_pre_activation(width, setting.q0, own)
+    h = setting.first(width, own)
     for number, layer in enumerate(layers):
         rank = product.rank
         if not rank:
@@ -144,6 +150,7 @@ def jacobian_log_singular_values(setting: JacobianSetting, width: int, seed: np.
             h = W[:, :rank] @ inside + law.sigma_b * biases.standard_normal(width)
             if rank < width:
                 h += beyond * W[:, rank]
+            h = setting.settled(h)
         product.absorb(law.phi.derivative(h)[:, None] * W[:, :rank])
     found = product.log_singular_values()
     return np.concatenate([found, np.full(width - len(found), -np.inf)])

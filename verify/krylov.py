@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.errors import ConvergenceError
-from verify.jacobians import JacobianSetting, first_pre_activation
+from verify.jacobians import JacobianSetting
 from verify.kernels import Normals
 from verify.networks import children
 from verify.revealed import REVEALED
@@ -29,10 +29,10 @@ class RevealedJacobian:
         self.normals = Normals(start)
         self._weights = [REVEALED[law.weights](layer, width, law.sigma_w) for layer in layers]
         self._slopes = []
-        h = first_pre_activation(width, setting.q0, first)
+        h = setting.first(width, first)
         for number, W in enumerate(self._weights):
             if number:
-                h = W.forward(law.phi.function(h)) + law.sigma_b * biases.standard_normal(width)
+                h = setting.settled(W.forward(law.phi.function(h)) + law.sigma_b * biases.standard_normal(width))
             self._slopes.append(law.phi.derivative(h))
 
     def forward(self, v: np.ndarray) -> np.ndarray:

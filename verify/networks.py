@@ -11,7 +11,7 @@ from meanfield.nonlinearity import Nonlinearity
 from meanfield.weights import ensemble
 from verify.kernels import Normals, apply_reflectors, draw_reflectors, random_state
 
-__all__ = ["METHODS", "LayerWeights", "NetworkLaw", "RandomNetwork", "children", "frame"]
+__all__ = ["METHODS", "LayerWeights", "NetworkLaw", "RandomNetwork", "children", "frame", "network_seed"]
 
 
 def frame(normals: Normals, width: int, count: int) -> np.ndarray:
@@ -127,7 +127,7 @@ class SampledGaussian(SampledWeights):
 
 
 class SampledHaar(SampledWeights):
-    """W Q is sigma_w times a uniform frame U; the fresh part is uniform on a sphere of radius sigma_w |(I - U U^T) D|."""
+    """W Q is sigma_w times a uniform frame U; the fresh part is uniform on a sphere, radius sigma_w |(I - U U^T) D|."""
 
     def _image_of(self, count):
         return self.sigma_w * frame(self._draws, self.width, count)
@@ -193,3 +193,8 @@ class RandomNetwork:
 def children(seed: np.random.SeedSequence, count: int) -> Sequence[np.random.SeedSequence]:
     """The first `count` children of a seed, the same ones at every call: `spawn` would count on in the object."""
     return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key, pool_size=seed.pool_size).spawn(count)
+
+
+def network_seed(seed: np.random.SeedSequence, width: int, number: int) -> np.random.SeedSequence:
+    """The seed of one of many networks: it follows from the common one, the width and the number alone."""
+    return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, width, number), pool_size=seed.pool_size)

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from meanfield.sweeps import sweep
+from verify.networks import network_seed
 from verify.quantities import QUANTITIES, families
 from verify.signals import SignalSetting
 from verify.statistics import Extrapolation, extrapolate
@@ -34,7 +35,7 @@ def sample(
 
     A network's seed follows from the common seed, its width and its number alone.
     """
-    items = [(width, _seed_of(seed, width, number)) for width in widths for number in numbers]
+    items = [(width, network_seed(seed, width, number)) for width in widths for number in numbers]
     found = sweep(partial(measure_network, setting), items, executor=executor)
     starts = range(0, len(found), len(numbers))
     return {
@@ -82,7 +83,3 @@ def estimate(name: str, samples: Mapping[int, np.ndarray]) -> Extrapolation:
 
 def _is_precise(samples: Samples, precision: float) -> bool:
     return all(bool(np.all(estimate(name, arrays).standard_error <= precision)) for name, arrays in samples.items())
-
-
-def _seed_of(seed: np.random.SeedSequence, width: int, number: int) -> np.random.SeedSequence:
-    return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, width, number), pool_size=seed.pool_size)

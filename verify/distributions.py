@@ -1,0 +1,331 @@
+"""Measured spectra against a law: distances, and a test of level, atoms and edges with the spread between networks."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from meanfield.arguments import scalar
+from meanfield.errors import InvalidParameterError
+from meanfield.results import Result
+from verify.statistics import Extrapolation, extrapolate, holm, p_values, t_quantile
+
+__all__ = [
+    "PointTest",
+    "SpectralLaw",
+    "SpectrumComparison",
+    "compare_spectrum",
+    "edge_scale",
+    "kolmogorov_distance",
+    "wasserstein_distance",
+]
+
+# The largest eigenvalue of a real matrix at an edge rho = (kappa/pi) sqrt(edge - lambda) is, in units of
+# (kappa width)^(-2/3), distributed by Tracy and Widom's law for beta = 1, of this mean (Bornemann, 0904.1581, table 2).
+TRACY_WIDOM_MEAN = -1.2065335745820
+# Eigenvalues beyond a level that is compared, at the smallest width: fewer belong to the edge.
+BEYOND = 5.0
+LEVELS = 31
+SAME = 1e-8
+
+
+class SpectralLaw(Protocol):
+    """What a law on [0, inf) has to offer; `meanfield.jacobian_spectrum` and others do.
+
+    Attributes
+    ----------
+    lambda_max, lambda_min : float
+        The ends of its support.
+    atoms : sequence of (location, mass)
+    """
+
+    @property
+    def lambda_max(self) -> float: ...
+    @property
+    def lambda_min(self) -> float: ...
+    @property
+    def atoms(self) -> Sequence: ...
+    def density(self, lam, /): ...
+    def cdf(self, lam, /): ...
+    def quantile(self, p, /): ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PointTest(Result):
+    """One number of a law against its measured value.
+
+    Attributes
+    ----------
+    name : str
+    theory, estimate, standard_error : float
+        The estimate is continued to infinite width.
+    p_value : float
+        Adjusted for all tests of the comparison.
+    passed : bool
+    """
+
+    name: str
+    theory: float
+    estimate: float
+    standard_error: float
+    p_value: float
+    passed: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SpectrumComparison(Result):
+    """Measured eigenvalues of J J^T against a law.
+
+    Attributes
+    ----------
+    passed : bool
+    verdict : str
+        What agrees, or what does not, in a sentence.
+    level : float
+        Probability, at most, that the right law is rejected.
+    levels : array (k,)
+        Eigenvalues where the distribution functions are compared.
+    theory, estimate, standard_error : array (k,)
+        Distribution functions there: the law's, and the measured one continued to infinite width.
+    p_values : array (k,)
+        Of Student's t, adjusted for all tests.
+    kolmogorov, kolmogorov_band : float
+        Largest difference over `levels`, and what it stays below for the right law with probability 1 - level.
+    wasserstein, wasserstein_band : float
+        Area between the two functions from the first level to the last, in units of the eigenvalue, and its band.
+    atoms, edges : tuple of PointTest
+        Masses of the law's atoms; ends of its support, where the density starts as a square root.
+    widths : tuple of int
+    networks : int
+        Of each width; the smallest number if they differ.
+    """
+
+    passed: bool
+    verdict: str
+    level: float
+    levels: np.ndarray
+    theory: np.ndarray
+    estimate: np.ndarray
+    standard_error: np.ndarray
+    p_values: np.ndarray
+    kolmogorov: float
+    kolmogorov_band: float
+    wasserstein: float
+    wasserstein_band: float
+    atoms: tuple[PointTest, ...]
+    edges: tuple[PointTest, ...]
+    widths: tuple[int, ...]
+    networks: int
+
+
+def compare_spectrum(
+    samples: Mapping[int, np.ndarray], law: SpectralLaw, *, level: float = 0.01, rounding: float | None = None
+) -> SpectrumComparison:
+    """Hold measured spectra against a law.
+
+    Parameters
+    ----------
+    samples : mapping of width to array (networks, width)
+        Eigenvalues of J J^T, that is squared singular values, of at least two networks of each width.
+    law : SpectralLaw
+        Such as `meanfield.jacobian_spectrum(...)`.
+    level : float, in (0, 1)
+        Probability, at most, that the right law is rejected.
+    rounding : float, >= 0, optional
+        Eigenvalues up to this share of the network's largest count as 0. By default 2e-28, what is left of a 0 by an
+        explicit product; 0 suits singular values from `verify.jacobian_log_singular_values`.
+
+    Returns
+    -------
+    SpectrumComparison
+
+    Raises
+    ------
+    InvalidParameterError
+        Arrays of another shape, fewer than two networks, level outside its range.
+
+    Notes
+    -----
+    Eigenvalues of one network repel each other, so networks, not eigenvalues, are the independent samples. The share
+    of eigenvalues below a level is averaged over networks and extrapolated by a + b/width; bands hold for all levels
+    at once (Student's t, Bonferroni). The mean of the largest eigenvalue is edge - 1.2065 (kappa width)^(-2/3)
+    + O(1/width): the first correction is known from the law's density rho = (kappa/pi) sqrt(edge - lambda), the
+    second is extrapolated. Atoms are compared apart, since finite networks have them exactly.
+
+    References
+    ----------
+    .. [1] C. A. Tracy, H. Widom, Comm. Math. Phys. 177 (1996) 727.
+    """
+    chance = scalar("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
+    floor = 2e-28 if rounding is None else scalar("rounding", rounding, low=0.0)
+    sorted_samples = {width: _checked(width, array, floor) for width, array in samples.items()}
+    if not sorted_samples:
+        raise InvalidParameterError("samples must hold at least one width, got none")
+    masses = [(float(place), float(mass)) for place, mass in law.atoms]
+    levels = _levels(law, [place for place, _ in masses], min(sorted_samples))
+    shares = {width: _shares(array, levels) for width, array in sorted_samples.items()}
+    function = extrapolate(shares)
+    theory = np.asarray(law.cdf(levels), dtype=np.float64)
+    distance = np.abs(function.value - theory)
+    points = [*_atom_points(sorted_samples, masses), *_edge_points(sorted_samples, law, masses)]
+    raw = np.concatenate(
+        [
+            p_values(np.maximum(distance - function.curvature_bound, 0.0), *_spread(function)),
+            np.array([point.p for point in points]),
+        ]
+    )
+    adjusted = holm(raw)
+    band = function.curvature_bound + t_quantile(chance / raw.size, function.degrees_of_freedom) * (
+        function.standard_error
+    )
+    tests = [point.test(float(p), chance) for point, p in zip(points, adjusted[levels.size :], strict=True)]
+    kolmogorov, kolmogorov_band = (float(each.max(initial=0.0)) for each in (distance, band))
+    failed = [test.name for test in tests if not test.passed]
+    failed += [] if np.all(adjusted[: levels.size] >= chance) else ["distribution function"]
+    return SpectrumComparison(
+        passed=not failed,
+        verdict=f"The law {'fails in its ' + ' and '.join(failed) if failed else 'holds'}: Kolmogorov distance "
+        f"{kolmogorov:.2g}, band {kolmogorov_band:.2g}.",
+        level=chance,
+        levels=levels,
+        theory=theory,
+        estimate=function.value,
+        standard_error=function.standard_error,
+        p_values=adjusted[: levels.size],
+        kolmogorov=kolmogorov,
+        kolmogorov_band=kolmogorov_band,
+        wasserstein=float(np.trapezoid(distance, levels)),
+        wasserstein_band=float(np.trapezoid(band, levels)),
+        atoms=tuple(test for test in tests if test.name.startswith("atom")),
+        edges=tuple(test for test in tests if test.name.endswith("edge")),
+        widths=tuple(sorted(sorted_samples)),
+        networks=min(len(array) for array in sorted_samples.values()),
+    )
+
+
+def kolmogorov_distance(eigenvalues, law: SpectralLaw) -> float:
+    """The largest difference of the distribution functions of `eigenvalues`, pooled, and of the law.
+
+    Values within rounding of an atom of the law count as being there.
+    """
+    values = _snapped(np.sort(np.ravel(eigenvalues)), law)
+    found, first, counts = np.unique(values, return_index=True, return_counts=True)
+    above = np.asarray(law.cdf(found), dtype=np.float64)
+    below = above.copy()
+    for place, mass in law.atoms:
+        below[found == place] -= mass
+    return float(max(np.abs(above - (first + counts) / values.size).max(), np.abs(below - first / values.size).max()))
+
+
+def wasserstein_distance(eigenvalues, law: SpectralLaw) -> float:
+    """The area between the distribution functions of `eigenvalues`, pooled, and of the law, in their unit."""
+    values = np.sort(np.ravel(eigenvalues))
+    middles = (np.arange(values.size) + 0.5) / values.size
+    return float(np.abs(values - np.asarray(law.quantile(middles), dtype=np.float64)).mean())
+
+
+def edge_scale(law: SpectralLaw, *, upper: bool = True) -> float:
+    """kappa of the law's edge, rho = (kappa/pi) sqrt(distance from it); nan where the density does not start so."""
+    edge, sign = (law.lambda_max, -1.0) if upper else (law.lambda_min, 1.0)
+    steps = edge * np.array([4e-5, 1e-5])
+    coarse, fine = math.pi * np.asarray(law.density(edge + sign * steps), dtype=np.float64) / np.sqrt(steps)
+    if not (fine > 0 and abs(coarse / fine - 1) <= 0.05):
+        return math.nan
+    return float(fine + (fine - coarse) / 3)
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A number of the law and its samples, extrapolated."""
+
+    name: str
+    theory: float
+    unit: float
+    found: Extrapolation
+
+    @property
+    def p(self) -> float:
+        excess = np.maximum(np.abs(self.found.value - self.theory / self.unit) - self._allowance, 0.0)
+        return float(p_values(excess, *_spread(self.found)))
+
+    @property
+    def _allowance(self) -> np.ndarray:
+        return self.found.curvature_bound + SAME
+
+    def test(self, adjusted: float, level: float) -> PointTest:
+        return PointTest(
+            name=self.name,
+            theory=self.theory,
+            estimate=float(self.found.value * self.unit),
+            standard_error=float(self.found.standard_error * self.unit),
+            p_value=adjusted,
+            passed=adjusted >= level,
+        )
+
+
+def _spread(found: Extrapolation) -> tuple[np.ndarray, np.ndarray]:
+    return found.standard_error, found.degrees_of_freedom
+
+
+def _checked(width: int, array, floor: float) -> np.ndarray:
+    values = np.asarray(array, dtype=np.float64)
+    if values.ndim != 2 or values.shape[0] < 2 or values.shape[1] != width:
+        raise InvalidParameterError(
+            f"samples must hold arrays (networks >= 2, width), got shape {values.shape} at width {width}"
+        )
+    if not (np.isfinite(values).all() and (values >= 0).all()):
+        raise InvalidParameterError(f"samples must be finite and >= 0, those of width {width} are not")
+    ordered = np.sort(values, axis=1)
+    return np.where(ordered <= floor * ordered[:, -1:], 0.0, ordered)
+
+
+def _levels(law: SpectralLaw, atoms: Sequence[float], width: int) -> np.ndarray:
+    """Eigenvalues at shares that are denser towards both ends, away from atoms."""
+    shares = np.sin(0.5 * math.pi * np.arange(1, LEVELS + 1) / (LEVELS + 1)) ** 2
+    margin = BEYOND / width
+    shares = shares[(shares >= margin) & (shares <= 1 - margin)]
+    if not shares.size:
+        raise InvalidParameterError(f"widths must be > {2 * BEYOND:g}, the smallest is {width}")
+    levels = np.unique(np.asarray(law.quantile(shares), dtype=np.float64))
+    for place in atoms:
+        levels = levels[np.abs(levels - place) > SAME * place]
+    return levels
+
+
+def _shares(ordered: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """The share of eigenvalues up to each level, (networks, k)."""
+    counts = np.array([np.searchsorted(row, levels, side="right") for row in ordered])
+    return counts / ordered.shape[1]
+
+
+def _atom_points(samples: Mapping[int, np.ndarray], atoms: Sequence[tuple[float, float]]) -> list[_Point]:
+    points = []
+    for place, mass in atoms:
+        shares = {width: (np.abs(rows - place) <= SAME * place).mean(axis=1) for width, rows in samples.items()}
+        points.append(_Point(f"atom at {place:.6g}", mass, 1.0, extrapolate(shares)))
+    return points
+
+
+def _edge_points(samples: Mapping[int, np.ndarray], law: SpectralLaw, atoms: Sequence[tuple[float, float]]):
+    points = []
+    for name, edge, column, sign in (("upper edge", law.lambda_max, -1, 1.0), ("lower edge", law.lambda_min, 0, -1.0)):
+        if edge <= 0 or any(abs(place - edge) <= SAME * edge for place, _ in atoms):
+            continue
+        kappa = edge_scale(law, upper=sign > 0)
+        if math.isnan(kappa):
+            continue
+        shift = sign * TRACY_WIDOM_MEAN / edge
+        corrected = {
+            width: rows[:, column] / edge - shift * (kappa * width) ** (-2 / 3) for width, rows in samples.items()
+        }
+        points.append(_Point(name, edge, edge, extrapolate(corrected)))
+    return points
+
+
+def _snapped(values: np.ndarray, law: SpectralLaw) -> np.ndarray:
+    for place, _ in law.atoms:
+        reach = SAME * place if place else 2e-28 * values[-1]
+        values = np.where(np.abs(values - place) <= reach, place, values)
+    return values
