@@ -7,9 +7,9 @@ import numpy as np
 from scipy.linalg import svdvals
 
 from meanfield.sweeps import sweep
-from verify.jacobians import JacobianSetting, jacobian, log_spectrum
-from verify.krylov import RevealedJacobian, largest
 from verify.networks import network_seed
+from verify.spectra.krylov import RevealedJacobian, largest
+from verify.spectra.products import JacobianSetting, jacobian, log_spectrum
 
 __all__ = ["largest_eigenvalue", "log_singular_values", "measure_networks", "singular_values"]
 

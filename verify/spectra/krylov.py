@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.errors import ConvergenceError
-from verify.jacobians import JacobianSetting
 from verify.kernels import Normals
 from verify.networks import children
-from verify.revealed import REVEALED
+from verify.spectra.products import JacobianSetting
+from verify.spectra.revealed import REVEALED
 
 __all__ = ["Bidiagonal", "RevealedJacobian", "bidiagonalise", "largest", "moments"]
 

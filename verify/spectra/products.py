@@ -8,9 +8,9 @@ import numpy as np
 from scipy.linalg import lapack
 
 from meanfield.errors import InvalidParameterError
-from verify.graded import GradedProduct
 from verify.kernels import Normals, draw_reflectors, random_state
 from verify.networks import NetworkLaw, children, frame
+from verify.spectra.graded import GradedProduct
 
 __all__ = ["JacobianSetting", "jacobian", "log_spectrum"]
 

@@ -1,0 +1,1 @@
+"""Singular values of random networks' Jacobians: measured, and held against a law."""
