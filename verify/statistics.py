@@ -60,9 +60,9 @@ def extrapolate(samples: Mapping[int, np.ndarray]) -> Extrapolation:
     measured variances, so it holds for any weights; its degrees of freedom are Welch's [1]_.
 
     The bias is an expansion in the strength of the fluctuations, whose first terms b/width and v/width are measured.
-    Its second term is bounded by CURVATURE times the square of their sum. For ln q of a linear network,
-    E ln(chi^2_N/N) = -1/N - 1/(3N^2) per layer and v = 2 per layer, that is 6 times more than needed at depth 2, 30
-    times at depth 6.
+    Its second term is bounded by CURVATURE times the square of their sum. A layer of a linear network, for example, adds
+    E ln(chi^2_N/N) = -1/N - 1/(3 N^2) + ... to ln q and 2/N to its variance: the bound is 13 times what one layer needs,
+    and more for more of them.
 
     References
     ----------
