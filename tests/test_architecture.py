@@ -67,6 +67,7 @@ VERIFY_FLOORS = {
     "reports": 4,
     "comparison": 4,
     "certificate": 4,
+    "singular_values": 4,
     "training": 4,
 }
 # What the simulations may see of the theory: nothing that computes it.

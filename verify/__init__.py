@@ -13,6 +13,8 @@ _NAMES = {
     "certificate": "check compare predict simulate",
     "records": "Prediction Simulation",
     "reports": "Check Report VerificationError",
+    "singular_values": "LargestEigenvalues jacobian_lambda_max jacobian_log_singular_values jacobian_singular_values",
+    "spectra.distributions": "PointTest SpectrumComparison compare_spectrum kolmogorov_distance wasserstein_distance",
     "training.configuration": "TrainingConfig",
     "training.loop": "train",
     "training.record": "TrainingRecord",

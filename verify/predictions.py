@@ -2,16 +2,31 @@
 
 import numpy as np
 
+from meanfield.equilibria import fixed_point
 from meanfield.maps import dual_kernel, propagate
+from verify.networks import NetworkLaw
 from verify.signals import SignalSetting
 
-__all__ = ["predict_signals"]
+__all__ = ["predict_signals", "stationary_length"]
 
 
 def predict_signals(setting: SignalSetting) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """q, chi and, if asked for, c: value and error bound, in the shapes that `signals.measure` gives."""
     path = _step_by_step(setting) if setting.lengths == "reset" else _free(setting)
     return {name: path[name] for name in setting.quantities}
+
+
+def stationary_length(law: NetworkLaw) -> float:
+    """q_star, reached from 1: where networks stay if they start there.
+
+    Raises
+    ------
+    NoFixedPointError
+        Lengths grow without bound.
+    """
+    q_star = fixed_point(law.phi, law.sigma_w, law.sigma_b).q_star
+    # At 0 the law is a limit: a kink there is seen from both sides only by pre-activations that are not 0.
+    return max(q_star, 1e-16)
 
 
 def _free(setting: SignalSetting) -> dict[str, tuple[np.ndarray, np.ndarray]]:

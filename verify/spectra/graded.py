@@ -115,8 +115,8 @@ def log_singular_values(factors) -> np.ndarray:
 
     Examples
     --------
-    >>> log_singular_values([np.diag([1e-200, 1.0])] * 3).round(8)
-    array([    0.        , -1381.55105579])
+    >>> log_singular_values([np.diag([1e-200, 1.0])] * 3)
+    array([    0.       , -1381.5510558])
     """
     matrices = [np.asarray(A, dtype=np.float64) for A in factors]
     product = GradedProduct(matrices[0].shape[1])

@@ -26,7 +26,7 @@ def log_singular_values(setting: JacobianSetting, item: Item) -> np.ndarray:
     return log_spectrum(setting, *item)
 
 
-def largest_eigenvalue(setting: JacobianSetting, tolerance: float, item: Item) -> tuple[float, float]:
+def largest_eigenvalue(tolerance: float, setting: JacobianSetting, item: Item) -> tuple[float, float]:
     """The largest eigenvalue of J J^T of one network and its residual."""
     return largest(RevealedJacobian(setting, *item), tolerance=tolerance)
 
