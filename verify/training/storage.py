@@ -59,8 +59,13 @@ def load(path: Path, key: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        with path.open("rb") as file:
+            # The checksums of all members first: numpy must not parse what is damaged.
+            if zipfile.ZipFile(file).testzip() is not None:
+                return None
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
         saved = json.loads(str(arrays.pop("key")))
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError):
         return None

@@ -42,7 +42,7 @@ class Stiefel(Manifold):
         Y = X + U
         # Y^T Y = I + U^T U has eigenvalues in [1, 1 + |U|^2]: for short steps its Cholesky factor is as accurate as
         # a QR factorisation, R for R, in a third of the time.
-        if np.einsum("...ij,...ij->...", U, U).max() <= 4.0:
+        if np.einsum("...ij,...ij->...", U, U).max(initial=0.0) <= 4.0:
             return _orthonormalised(Y)
         Q, R = np.linalg.qr(Y)
         return Q * np.copysign(Y.dtype.type(1), np.diagonal(R, axis1=-2, axis2=-1))[..., None, :]
