@@ -105,7 +105,7 @@ def _build(folder: Path, phi, point, simulation: dict[str, Any], workers: int) -
             name: getattr(diagram, name) for name in ("sigma_w", "sigma_b", "phase", "q_star", "chi_1", "c_star")
         },
     }
-    write(
+    return write(
         folder,
         title=phi.name,
         lead=verification_lead(checked),
@@ -118,4 +118,3 @@ def _build(folder: Path, phi, point, simulation: dict[str, Any], workers: int) -
         data=record,
         provenance=origin,
     )
-    return record

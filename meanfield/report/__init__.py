@@ -37,8 +37,8 @@ def write(
     sections: Sequence[Section],
     data: Mapping[str, Any],
     provenance: Mapping[str, Any],
-) -> None:
-    """Write report.html, the figures and report.json into an existing, empty folder.
+) -> dict[str, Any]:
+    """Write report.html, the figures and report.json into an existing, empty folder; returns what report.json holds.
 
     Parameters
     ----------
@@ -59,3 +59,4 @@ def write(
     (folder / "report.html").write_text(page(title, lead, sections, provenance), encoding="utf-8")
     record = {**data, "generator": GENERATOR, "files": ["report.html", "report.json", *figures]}
     (folder / "report.json").write_text(json_text(record) + "\n", encoding="utf-8")
+    return record
