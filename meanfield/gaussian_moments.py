@@ -98,16 +98,46 @@ def germ(phi: Nonlinearity) -> tuple[float, float, float]:
     return value, below, above
 
 
-@functools.lru_cache(maxsize=256)
-def _quadrature(phi: Nonlinearity) -> HalfLineQuadrature:
+@dataclass(frozen=True)
+class _Skeleton:
+    """h(x) = value + above x for x > 0, value + below x for x < 0: what phi is compared with."""
+
+    value: float
+    below: float
+    above: float
+
+
+def _tangent(phi: Nonlinearity) -> _Skeleton:
     value, below, above = germ(phi)
-    slope = (below + above) / 2
+    return _Skeleton(value, (below + above) / 2, (below + above) / 2)
+
+
+@functools.lru_cache(maxsize=256)
+def _asymptotes(phi: Nonlinearity) -> tuple[float, _Skeleton]:
+    """The slopes of phi far out, and the q from which they serve better than the tangent; inf where they never do."""
+    x = 2.0 ** np.arange(-20, 21)
+    with np.errstate(all="ignore"):
+        below, above = phi.derivative(-x), phi.derivative(x)
+        ends = _Skeleton(0.0, float(below[-1]), float(above[-1]))
+        scale = max(abs(ends.below), abs(ends.above))
+        away = np.maximum(np.abs(below - ends.below), np.abs(above - ends.above))
+        settled = away <= 0.1 * scale
+    # Without slopes there is nothing to take off.
+    if scale == 0 or not settled[-2:].all():
+        return math.inf, ends
+    first = np.flatnonzero(~settled)[-1:] + 1
+    return float(x[first[0]] ** 2) if first.size else 0.0, ends
+
+
+@functools.lru_cache(maxsize=512)
+def _quadrature(phi: Nonlinearity, skeleton: _Skeleton) -> HalfLineQuadrature:
+    value, above, below = skeleton.value, skeleton.above, skeleton.below
 
     def rows(x: np.ndarray) -> np.ndarray:
         right, left, right_slope, left_slope = phi.function(x), phi.function(-x), phi.derivative(x), phi.derivative(-x)
-        bend_right, bend_left = right - value - slope * x, left - value + slope * x
+        bend_right, bend_left = right - value - above * x, left - value + below * x
         return np.array(
-            [right, left, right_slope, left_slope, bend_right, bend_left, right_slope - slope, left_slope - slope]
+            [right, left, right_slope, left_slope, bend_right, bend_left, right_slope - above, left_slope - below]
         )
 
     def integrands(x: np.ndarray, r: np.ndarray) -> np.ndarray:
@@ -167,8 +197,18 @@ def _direct_ratio(q: np.ndarray, values: np.ndarray, errors: np.ndarray) -> None
 
 
 def _by_quadrature(phi: Nonlinearity, q: np.ndarray, *, bounded: bool) -> tuple[np.ndarray, np.ndarray]:
-    rule = _quadrature(phi)
-    value = germ(phi)[0]
+    start, asymptotes = _asymptotes(phi)
+    values, errors = np.empty((5, q.size)), np.empty((5, q.size))
+    for where, skeleton in ((q < start, _tangent(phi)), (q >= start, asymptotes)):
+        if where.any():
+            values[:, where], errors[:, where] = _relative_to(phi, skeleton, q[where], bounded=bounded)
+    return values, errors
+
+
+def _relative_to(
+    phi: Nonlinearity, skeleton: _Skeleton, q: np.ndarray, *, bounded: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    rule, value = _quadrature(phi, skeleton), skeleton.value
     try:
         if bounded:
             sums, bounds = rule.expectation(q)
@@ -178,11 +218,13 @@ def _by_quadrature(phi: Nonlinearity, q: np.ndarray, *, bounded: bool) -> tuple[
     except OverflowError as error:
         raise NonlinearityError(f"{phi.name}: {error}") from None
     V, mu_1, mu_2, V_slope, bend_2, bend, turn_2 = sums
-    # Theory: with phi = phi(0) + phi'(0) x + psi and phi' = phi'(0) + chi, Stein's identity E[x psi] = q E[chi] gives
-    # q mu_1 - V = q E[chi^2] - E[psi^2] - phi(0)^2 - 2 phi(0) E[psi]: nothing of order q is left to cancel.
-    ratio = q * turn_2 - bend_2 - value**2 - 2 * value * bend
+    # Theory: with phi = h + psi and phi' = h' + chi, Stein's identity E[x h' psi] = q E[(h' psi)'] gives q mu_1 - V =
+    # q E[chi^2] - E[psi^2] - h(0)^2 - 2 h(0) E[psi] - 2 phi(0) (jump of h') sqrt(q/(2 pi)): nothing of order q is left
+    # to cancel, near 0 against the tangent, far out against the asymptotic slopes.
+    corner = germ(phi)[0] * (skeleton.above - skeleton.below) * np.sqrt(2 * q / math.pi)
+    ratio = q * turn_2 - bend_2 - value**2 - 2 * value * bend - corner
     with np.errstate(invalid="ignore"):
-        size = q * turn_2 + bend_2 + value**2 + 2 * abs(value) * np.abs(bend)
+        size = q * turn_2 + bend_2 + value**2 + 2 * abs(value) * np.abs(bend) + np.abs(corner)
         ratio_bound = q * bounds[6] + bounds[4] + 2 * abs(value) * bounds[5] + 4 * EPS * size
         values = np.array([V, mu_1, mu_2, V_slope / q, ratio])
         errors = np.array([bounds[0], bounds[1], bounds[2], bounds[3] / q + EPS * np.abs(V_slope / q), ratio_bound])
