@@ -109,16 +109,19 @@ def jacobian(setting: JacobianSetting, width: int, seed: np.random.SeedSequence)
     biases = Normals(bias_seed)
     product = _PRODUCTS[law.weights](width, law.sigma_w)
     h = setting.first(width, own)
+    dead = False
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for number, layer in enumerate(layers):
             product.multiply(layer)
             if number:
                 h = setting.settled(product.columns[:, -1] + law.sigma_b * biases.standard_normal(width))
-            product.columns[:, :-1] *= (product.gain * law.phi.derivative(h))[:, None]
+            slopes = law.phi.derivative(h)
+            dead = dead or not slopes.any()
+            product.columns[:, :-1] *= (product.gain * slopes)[:, None]
             product.columns[:, -1] = product.gain * law.phi.function(h)
     J = product.columns[:, :-1]
     largest = np.abs(J).max()
-    if not (np.isfinite(largest) and (largest == 0 or largest > 1e-290)):
+    if not (np.isfinite(largest) and (dead or largest > 1e-290)):
         raise InvalidParameterError(
             f"depth must keep the Jacobian inside float64, at depth {law.depth} its largest entry is {largest:g}; "
             "the logarithms of its singular values have no such limit"

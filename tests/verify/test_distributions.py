@@ -1,0 +1,147 @@
+"""Measured spectra against closed-form laws: distances, and a test that accepts the right law and rejects others."""
+
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+import verify
+from tests.spectral_laws import LinearGaussian, PointMass
+from verify.spectra.distributions import TRACY_WIDOM_MEAN, edge_scale
+
+
+class Uniform:
+    """Half of the mass at 1, the rest spread evenly over [0, 1]."""
+
+    lambda_min, lambda_max = 0.0, 1.0
+    atoms = ((1.0, 0.5),)
+
+    def density(self, lam):
+        return np.where(np.asarray(lam) < 1, 0.5, 0.0)
+
+    def cdf(self, lam):
+        return np.where(np.asarray(lam) >= 1, 1.0, 0.5 * np.asarray(lam))
+
+    def quantile(self, p):
+        return np.minimum(2 * np.asarray(p), 1.0)
+
+
+@cache
+def spectra(depth, networks=16, sigma_w=1.0, seed=0, widths=(50, 100, 200)):
+    return {
+        width: verify.jacobian_singular_values(
+            "linear", sigma_w, 0.0, width=width, depth=depth, networks=networks, q0=1.0, seed=seed
+        )
+        ** 2
+        for width in widths
+    }
+
+
+def test_distances_of_points_are_what_they_are():
+    law = Uniform()
+    assert verify.kolmogorov_distance([0.25, 0.75, 1.0, 1.0], law) == pytest.approx(0.125, abs=1e-15)
+    assert verify.kolmogorov_distance([1.0, 1.0], law) == pytest.approx(0.5, abs=1e-15)
+    assert verify.kolmogorov_distance([1.0 + 1e-12, 1.0 - 1e-12], PointMass()) == 0
+    assert verify.wasserstein_distance([0.125, 0.375, 1.0, 1.0], law) == pytest.approx(0.125, abs=1e-15)
+    assert verify.wasserstein_distance([3.0, 3.0], PointMass()) == 2
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_distances_fall_with_width(depth):
+    law = LinearGaussian(depth)
+    measured = spectra(depth)
+    for distance in (verify.kolmogorov_distance, verify.wasserstein_distance):
+        far, near = distance(measured[50], law), distance(measured[200], law)
+        assert near <= 0.6 * far
+
+
+@pytest.mark.parametrize("depth", [1, 2, 6])
+def test_the_scale_of_an_edge_is_that_of_its_density(depth):
+    """rho = (kappa/pi) sqrt(edge - lambda), from the series of both around the angle 0."""
+    L, law = depth, LinearGaussian(depth)
+    # ln lambda = ln lambda_max - L (L + 1) t^2/2 + ..., rho = t L^(L - 1)/(pi (L + 1)^L) + ...
+    kappa = L ** (L - 1) / (L + 1) ** L / math.sqrt(law.lambda_max * L * (L + 1) / 2)
+    assert abs(edge_scale(law) / kappa - 1) <= 1e-6
+
+
+def test_an_edge_without_a_square_root_has_no_scale():
+    assert math.isnan(edge_scale(Uniform()))
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_the_right_law_holds(depth):
+    law = LinearGaussian(depth)
+    found = verify.compare_spectrum(spectra(depth), law)
+    assert found.passed, found.verdict
+    assert found.kolmogorov <= found.kolmogorov_band <= 0.02
+    assert found.wasserstein <= found.wasserstein_band
+    (edge,) = found.edges
+    assert abs(edge.estimate - law.lambda_max) <= 4.5 * edge.standard_error
+    assert found.widths == (50, 100, 200)
+    assert found.networks == 16
+    assert found.to_dict()["verdict"].startswith("The law holds")
+
+
+def test_the_largest_eigenvalue_needs_tracy_and_widom():
+    """Without the correction of order width^(-2/3) the mean at the largest width is far from the edge."""
+    law = LinearGaussian(1)
+    measured = spectra(1)[200].max(axis=1)
+    raw = (measured.mean() - 4) / (measured.std(ddof=1) / math.sqrt(len(measured)))
+    corrected = raw - TRACY_WIDOM_MEAN * (edge_scale(law) * 200) ** (-2 / 3) / (measured.std(ddof=1) / 4)
+    assert raw < -3
+    assert abs(corrected) <= 4.5
+
+
+@pytest.mark.parametrize("wrong", ["depth", "sigma_w", "orthogonal"])
+def test_a_wrong_law_fails(wrong):
+    if wrong == "sigma_w":
+        found = verify.compare_spectrum(spectra(4, sigma_w=1.01), LinearGaussian(4))
+    else:
+        found = verify.compare_spectrum(spectra(4), LinearGaussian(3) if wrong == "depth" else PointMass())
+    assert not found.passed
+    assert "fails" in found.verdict
+
+
+def test_atoms_are_compared_apart():
+    measured = {width: np.ones((4, width)) for width in (20, 40)}
+    found = verify.compare_spectrum(measured, PointMass())
+    assert found.passed
+    (atom,) = found.atoms
+    assert (atom.theory, atom.passed) == (1.0, True)
+    assert abs(atom.estimate - 1) <= 1e-13
+    assert found.levels.size == 0
+    rng = np.random.default_rng(0)
+    half = {width: rng.permuted(np.tile(np.linspace(0.5, 1, 8), (6, width // 8)), axis=1) for width in (24, 48)}
+    found = verify.compare_spectrum(half, PointMass())
+    assert [test.passed for test in found.atoms] == [False]
+
+
+def test_the_level_is_kept():
+    """60 comparisons of the right law at level 0.1: at most 6 +- 2.3 false alarms."""
+    law = LinearGaussian(1)
+    pool = spectra(1, networks=480, seed=5, widths=(30, 60))
+    alarms = 0
+    for start in range(0, 480, 8):
+        part = {width: rows[start : start + 8] for width, rows in pool.items()}
+        alarms += not verify.compare_spectrum(part, law, level=0.1).passed
+    assert alarms <= 6 + 3 * math.sqrt(60 * 0.09)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rule"),
+    [
+        ({}, "at least one width"),
+        ({50: np.ones((1, 50))}, "networks >= 2"),
+        ({50: np.ones((3, 49))}, "networks >= 2, width"),
+        ({50: np.full((3, 50), np.nan)}, "finite"),
+        ({50: np.full((3, 50), -1.0)}, ">= 0"),
+        ({8: np.ones((3, 8))}, "widths must be > 10"),
+    ],
+)
+def test_bad_samples_are_named(samples, rule):
+    with pytest.raises(mf.InvalidParameterError, match=rule):
+        verify.compare_spectrum(samples, LinearGaussian(1))
+    with pytest.raises(mf.InvalidParameterError, match="level must be in"):
+        verify.compare_spectrum({50: np.ones((3, 50))}, LinearGaussian(1), level=1.0)
