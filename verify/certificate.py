@@ -212,7 +212,7 @@ def compare(prediction: Prediction, simulation: Simulation, *, level=0.01) -> Re
     adjusted = holm(np.concatenate([each.p for each in comparisons]))
     single = chance / adjusted.size
     checks = make_checks(comparisons, adjusted, level=chance, single=single)
-    notes = [*coverage(comparisons, single), *_limits(simulation, comparisons)]
+    notes = [*coverage(comparisons, single, lengths=simulation.lengths), *_limits(simulation, comparisons)]
     return make_report(checks, level=chance, notes=notes, widths=simulation.widths, networks=simulation.networks)
 
 

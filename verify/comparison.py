@@ -171,7 +171,7 @@ def make_checks(comparisons: Sequence[Comparison], adjusted: np.ndarray, *, leve
     return checks
 
 
-def coverage(comparisons: Sequence[Comparison], level: float) -> list[str]:
+def coverage(comparisons: Sequence[Comparison], level: float, *, lengths: str) -> list[str]:
     """What the comparisons could have noticed, each at this level, and where that is too little to say much."""
     seen, unseen = [], []
     for comparison in comparisons:
@@ -190,11 +190,11 @@ def coverage(comparisons: Sequence[Comparison], level: float) -> list[str]:
             unseen.append(f"{comparison.quantity} from layer {layers[0]} on")
     notes = [f"Differences of {listed(seen)} would have been noticed in every layer."] if seen else []
     if unseen:
-        notes[:1] = [note.replace("in every layer", "in the other layers") for note in notes]
-        notes.append(
-            f"The networks differ too much between themselves to say anything of {listed(unseen)}: take larger widths, "
-            'fewer layers or lengths="reset".'
+        notes = [note.replace("in every layer", "in the other layers") for note in notes]
+        remedy = (
+            "larger widths or fewer layers" if lengths == "reset" else 'larger widths, fewer layers or lengths="reset"'
         )
+        notes.append(f"Too little is known of {listed(unseen)}, where the networks differ too much: take {remedy}.")
     return notes
 
 

@@ -1,0 +1,425 @@
+"""The verdict: right theories pass, wrong ones fail, and the numbers do not depend on who computes them."""
+
+import dataclasses
+import json
+import math
+import multiprocessing
+import pickle
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+import verify
+from meanfield import sweeps
+
+SMALL = {"depth": 4, "widths": (50, 100, 200), "networks": 24}
+SIGMA_W, SIGMA_B = 1.5, 0.3
+
+
+def slope_of_tanh(x):
+    return 1 - np.tanh(x) ** 2
+
+
+CUSTOM = mf.Nonlinearity.from_callable(np.tanh, slope_of_tanh, name="mine")
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    return verify.simulate("tanh", SIGMA_W, SIGMA_B, **SMALL, seed=1)
+
+
+@pytest.fixture(scope="module")
+def four_seeds():
+    """128 networks of each default width, four times over; `meanfield calibrate` does it hundreds of times."""
+    return [verify.simulate("tanh", SIGMA_W, SIGMA_B, depth=10, networks=128, seed=seed) for seed in range(4)]
+
+
+def default_budget(simulation):
+    """The first 64 networks of each width."""
+    samples = {
+        name: {width: array[:64] for width, array in arrays.items()} for name, arrays in simulation.samples.items()
+    }
+    return dataclasses.replace(simulation, samples=samples)
+
+
+def rejections(prediction, simulations):
+    return sum(not verify.compare(prediction, each).passed for each in simulations)
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize(
+    ("phi", "sigma_w", "sigma_b"),
+    [
+        ("tanh", 1.5, 0.3),
+        ("relu", 1.3, 0.2),
+        ("gelu", 1.5, 0.3),
+        ("softplus", 1.0, 0.05),
+        ("sin(x)/(1+abs(x))", 1.4, 0.1),
+        (CUSTOM, 2.5, 0.3),
+    ],
+    ids=str,
+)
+def test_the_theory_holds(phi, sigma_w, sigma_b, weights):
+    report = verify.check(
+        phi, sigma_w, sigma_b, depth=6, widths=(100, 300, 1000), networks=16, weights=weights, c0=(-0.5, 0.5, 0.99)
+    )
+    assert report.passed, report.verdict
+    assert len(report.checks) == 6 * 5
+
+
+@pytest.mark.parametrize(
+    ("phi", "sigma_w", "sigma_b", "q0"),
+    [
+        ("relu", math.sqrt(2), 0.0, 1.0),
+        ("tanh", 1.0, 0.0, 0.5),
+        ("tanh", 0.7, 0.0, 1.0),
+        ("sin", 4.0, 0.1, 1.0),
+        ("gelu", 2.0, 0.0, 0.5),
+    ],
+)
+def test_it_holds_at_the_edges(phi, sigma_w, sigma_b, q0):
+    """Neutral, marginal, dying, strongly chaotic, repelling."""
+    report = verify.check(phi, sigma_w, sigma_b, depth=12, widths=(100, 200, 400), networks=16, q0=q0)
+    assert report.passed, report.verdict
+
+
+def test_whole_matrices_tell_the_same():
+    report = verify.check("tanh", SIGMA_W, SIGMA_B, **SMALL, method="matrices")
+    assert report.passed, report.verdict
+
+
+def test_an_own_tanh_is_the_catalogues(simulation):
+    own = verify.simulate(CUSTOM, SIGMA_W, SIGMA_B, **SMALL, seed=1)
+    for name, arrays in own.samples.items():
+        for width, array in arrays.items():
+            assert np.allclose(array, simulation.samples[name][width], rtol=1e-11)
+
+
+def test_right_theories_pass_and_near_ones_fail(four_seeds):
+    assert rejections(verify.predict("tanh", SIGMA_W, SIGMA_B, depth=10), four_seeds) == 0
+    for factor_w, factor_b in [(1.02, 1.0), (0.98, 1.0), (1.0, 1.1), (1.0, 0.9)]:
+        wrong = verify.predict("tanh", factor_w * SIGMA_W, factor_b * SIGMA_B, depth=10)
+        assert rejections(wrong, four_seeds) == 4, (factor_w, factor_b)
+
+
+def one_layer_late(depth):
+    deeper = verify.predict("tanh", SIGMA_W, SIGMA_B, depth=depth + 1)
+    return dataclasses.replace(
+        deeper,
+        values={name: value[..., 1:] for name, value in deeper.values.items()},
+        errors={name: error[..., 1:] for name, error in deeper.errors.items()},
+    )
+
+
+def with_derivative(derivative):
+    return mf.Nonlinearity(name="wrong", function=np.tanh, derivative=derivative)
+
+
+WRONG = {
+    "sigma_w off by 5 %": lambda: verify.predict("tanh", 1.05 * SIGMA_W, SIGMA_B, depth=10),
+    "derivative replaced by phi": lambda: verify.predict(with_derivative(np.tanh), SIGMA_W, SIGMA_B, depth=10),
+    "derivative replaced by 1": lambda: verify.predict(with_derivative(np.ones_like), SIGMA_W, SIGMA_B, depth=10),
+    "depth off by one": lambda: one_layer_late(10),
+    "variance of the weights taken for their deviation": lambda: verify.predict("tanh", SIGMA_W**2, SIGMA_B, depth=10),
+    "variance of the biases taken for their deviation": lambda: verify.predict("tanh", SIGMA_W, SIGMA_B**2, depth=10),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_theories_fail_at_the_default_budget(four_seeds, wrong):
+    assert rejections(WRONG[wrong](), [default_budget(each) for each in four_seeds]) == 4
+
+
+def test_the_bias_falls_as_1_over_width():
+    """ln q of critical ReLU: s^{l+1} = s^l (2/N) sum relu(z_i)^2 has variance 5/N a layer, so a bias of -5/(2N)."""
+    widths, networks = (12, 24, 48, 96), 250
+    simulated = verify.simulate(
+        "relu", math.sqrt(2), 0.0, depth=7, widths=widths, networks=networks, quantities="q", seed=3
+    )
+    growth = {w: np.log(q[:, 6] / q[:, 2]) for w, q in simulated.samples["q"].items()}
+    bias = np.array([growth[width].mean() for width in widths])
+    error = np.array([growth[width].std(ddof=1) for width in widths]) / math.sqrt(networks)
+    slope, uncertainty = log_slope(widths, -bias, error / -bias)
+    assert abs(slope + 1) <= 3 * uncertainty + 0.05
+    assert abs(bias[-1] * widths[-1] + 4 * 2.5) <= 3 * error[-1] * widths[-1] + 0.5
+
+
+def test_the_noise_falls_as_1_over_the_root_of_width_and_networks():
+    sizes, errors = [], []
+    for networks, width in [(16, 30), (64, 30), (16, 120), (256, 60)]:
+        report = verify.check("tanh", 1.5, 0.3, depth=4, widths=(width,), networks=networks, seed=5)
+        errors.append(np.sqrt(np.mean([check.standard_error**2 for check in report.checks if check.layer > 1])))
+        sizes.append(width * networks)
+    slope, _ = log_slope(sizes, np.array(errors), np.full(4, 0.1))
+    assert abs(slope + 0.5) <= 0.1
+
+
+def log_slope(x, y, relative_error):
+    """Slope of ln y against ln x and its standard error."""
+    (slope, _), covariance = np.polyfit(np.log(x), np.log(y), 1, w=1 / relative_error, cov="unscaled")
+    return slope, math.sqrt(covariance[0, 0])
+
+
+def test_the_bias_is_in_the_report():
+    report = verify.check(
+        "relu", math.sqrt(2), 0.0, depth=7, widths=(25, 50, 100), networks=150, quantities="q", seed=2
+    )
+    bias = {check.layer: check.width_bias for check in report.checks}
+    # As above, at width 100; its error is about that of the estimate.
+    assert abs(bias[7] - bias[3] + 0.1) <= 3 * report.checks[-1].standard_error
+    assert report.passed
+
+
+def test_predictions_are_those_of_propagate():
+    prediction = verify.predict("tanh", SIGMA_W, SIGMA_B, depth=5, q0=0.6, c0=(0.2, -0.7))
+    path = mf.propagate("tanh", SIGMA_W, SIGMA_B, depth=5, q0=0.6, c0=[0.2, -0.7])
+    for name in ("q", "c", "chi"):
+        assert np.array_equal(prediction.values[name], getattr(path, name))
+        assert np.array_equal(prediction.errors[name], path.errors[name])
+
+
+def test_reset_predictions_are_the_maps_at_q0():
+    prediction = verify.predict("gelu", 1.4, 0.3, depth=4, q0=0.6, c0=0.2, lengths="reset")
+    image = mf.q_map("gelu", 0.6, 1.4, 0.3)
+    c = [0.2]
+    for _ in range(3):
+        c.append(mf.c_map("gelu", c[-1], 0.6, 1.4, 0.3))
+    expected = {"q": [0.6, image, image, image], "c": [c], "chi": 1.4**2 * mf.moments("gelu", 0.6).mu_1}
+    for name, value in expected.items():
+        assert np.all(np.abs(prediction.values[name] - value) <= prediction.errors[name] + 1e-15)
+        assert np.all(prediction.errors[name] <= 1e-11)
+
+
+def test_at_a_repelling_point_reset_lengths_see_more_than_free_ones():
+    """GELU at sigma_b = 0.1: alpha is 1.098, so free lengths leave the critical point within some twenty layers."""
+    with pytest.warns(mf.UnstableCriticalPointWarning):
+        point = mf.critical_point("gelu", sigma_b=0.1)
+    settings = {"depth": 25, "widths": (50, 100, 200), "networks": 16, "q0": point.q_star, "quantities": ("q", "chi")}
+    free, reset = (
+        verify.check("gelu", point.sigma_w, point.sigma_b, **settings, lengths=lengths) for lengths in ("free", "reset")
+    )
+    assert free.passed, free.verdict
+    assert any('lengths="reset"' in note for note in free.notes)
+    assert reset.passed, reset.verdict
+    assert not any("Too little" in note for note in reset.notes)
+    wrong = verify.predict(
+        "gelu", 1.1 * point.sigma_w, 0.1, depth=25, q0=point.q_star, lengths="reset", quantities=("q", "chi")
+    )
+    simulated = verify.simulate("gelu", point.sigma_w, 0.1, **settings, lengths="reset")
+    assert not verify.compare(wrong, simulated).passed
+
+
+def test_equal_and_opposite_inputs():
+    report = verify.check("tanh", 1.5, 0.0, **SMALL, c0=(1.0, -1.0, 0.0), quantities="c")
+    assert report.passed, report.verdict
+    assert all(min(abs(check.theory - c) for c in (1, -1, 0)) <= 4e-16 for check in report.checks)
+
+
+def same_samples(left, right):
+    return all(
+        np.array_equal(array, right.samples[name][width])
+        for name, arrays in left.samples.items()
+        for width, array in arrays.items()
+    )
+
+
+def test_the_same_bits_whoever_computes(simulation, monkeypatch):
+    def again(executor):
+        return verify.simulate("tanh", SIGMA_W, SIGMA_B, **SMALL, seed=1, executor=executor)
+
+    with ThreadPoolExecutor(2) as threads:
+        assert same_samples(simulation, again(threads))
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as processes:
+        assert same_samples(simulation, again(processes))
+        monkeypatch.setattr(sweeps, "MOST_CHUNKS", 5)
+        assert same_samples(simulation, again(processes))
+
+
+def test_further_networks_and_widths_leave_the_others_as_they_are(simulation):
+    more = verify.simulate("tanh", SIGMA_W, SIGMA_B, depth=4, widths=(200, 70, 50), networks=30, seed=1)
+    for name, arrays in more.samples.items():
+        for width in (50, 200):
+            assert np.array_equal(arrays[width][:24], simulation.samples[name][width])
+    other = verify.simulate("tanh", SIGMA_W, SIGMA_B, **SMALL, seed=2)
+    assert not np.isclose(other.samples["q"][50][:, 1:], simulation.samples["q"][50][:, 1:]).any()
+    sequence = verify.simulate("tanh", SIGMA_W, SIGMA_B, **SMALL, seed=np.random.SeedSequence(1))
+    assert same_samples(simulation, sequence)
+
+
+def test_one_width_has_no_extrapolation_and_says_so():
+    report = verify.check("tanh", SIGMA_W, SIGMA_B, depth=3, widths=(300,), networks=16)
+    assert all(math.isnan(check.width_bias) for check in report.checks)
+    assert "With one width, 300, the bias of finite width is not covered." in report.notes
+    plain = verify.simulate("tanh", SIGMA_W, SIGMA_B, depth=3, widths=(300,), networks=16).samples["q"][300]
+    assert report.checks[2].estimate == pytest.approx(np.exp(np.log(plain[:, 2]).mean()), rel=1e-13)
+
+
+def test_it_stops_early_when_precise_enough():
+    few = verify.simulate("tanh", SIGMA_W, SIGMA_B, depth=3, widths=(50, 100), networks=300, precision=0.1)
+    assert 16 <= few.networks < 300
+    report = verify.compare(verify.predict("tanh", SIGMA_W, SIGMA_B, depth=3), few)
+    assert report.networks == few.networks
+    assert any("precision 0.1 was reached" in note for note in report.notes)
+    whole = verify.simulate("tanh", SIGMA_W, SIGMA_B, depth=3, widths=(50, 100), networks=few.networks)
+    assert same_samples(few, whole)
+
+
+def test_it_says_when_a_precision_is_out_of_reach():
+    report = verify.check("tanh", SIGMA_W, SIGMA_B, **SMALL, precision=1e-3)
+    (note,) = (note for note in report.notes if "precision" in note)
+    assert "was not reached with 24 networks" in note
+    needed = int(note.rstrip(".").rsplit(" ", 1)[1])
+    worst = max(check.standard_error / check.theory for check in report.checks if check.quantity != "c")
+    assert needed == pytest.approx(24 * (worst / 1e-3) ** 2, rel=0.2)
+
+
+def test_the_report_explains_itself():
+    report = verify.check("tanh", SIGMA_W, SIGMA_B, **SMALL)
+    assert report.verdict.startswith("The theory holds: all 12 checks of q, c and chi agree with simulated networks of")
+    assert "width 50, 100 and 200" in report.verdict
+    assert "would have been noticed" in report.notes[0]
+    assert [check.name for check in report.checks[3:6]] == [
+        "q, layer 4",
+        "c, c0 = 0.5, layer 1",
+        "c, c0 = 0.5, layer 2",
+    ]
+    record = json.loads(report.to_json())
+    assert record["checks"][0]["theory"] == 1.0
+    assert record["level"] == 0.01
+    assert pickle.loads(pickle.dumps(report)).to_dict() == report.to_dict()
+    assert report.raise_if_failed() is report
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        report.passed = False
+
+
+def test_a_failed_report_is_an_error_that_carries_it(simulation):
+    report = verify.compare(verify.predict("tanh", 2.0, SIGMA_B, depth=4), simulation)
+    worst = max(report.checks, key=lambda check: abs(check.z))
+    assert not worst.passed
+    assert f"most of all {worst.name}: theory {worst.theory:.5g}" in report.verdict
+    with pytest.raises(verify.VerificationError, match="The theory fails") as caught:
+        report.raise_if_failed()
+    assert caught.value.report is report
+    assert isinstance(caught.value, mf.MeanFieldError)
+    assert pickle.loads(pickle.dumps(caught.value)).report.to_dict() == report.to_dict()
+
+
+def test_a_check_fits_its_own_numbers(simulation):
+    """z, p, resolution and passed of every check belong together."""
+    report = verify.compare(verify.predict("tanh", 1.53, SIGMA_B, depth=4), simulation, level=0.05)
+    for check in report.checks:
+        assert check.passed == (check.p_value >= 0.05)
+        if check.layer > 1:
+            assert np.sign(check.z) in (0, np.sign(check.estimate - check.theory))
+            distance = abs(check.estimate - check.theory)
+            assert (distance > check.resolution) <= (not check.passed)
+            assert abs(check.z) <= distance / check.standard_error * 1.2 + 0.05
+        else:
+            assert check.passed == (check.quantity != "chi" or check.p_value >= 0.05)
+
+
+def test_the_level_is_a_threshold(simulation):
+    prediction = verify.predict("tanh", 1.53, SIGMA_B, depth=4)
+    adjusted = min(check.p_value for check in verify.compare(prediction, simulation).checks)
+    assert 0 < adjusted < 0.5
+    assert verify.compare(prediction, simulation, level=adjusted * 0.999).passed
+    assert not verify.compare(prediction, simulation, level=min(adjusted * 1.001, 0.999)).passed
+
+
+def test_dead_networks_are_named():
+    report = verify.check("relu", 1.0, 0.0, depth=30, widths=(3, 4), networks=8)
+    assert not report.passed
+    assert "no finite number" in report.verdict
+
+
+def test_a_users_own_measurements(simulation):
+    """A plain program's numbers, of two quantities and fewer layers than predicted."""
+    rng = np.random.default_rng(0)
+    samples = {}
+    for width in (60, 120):
+        rows = []
+        for _ in range(40):
+            h, q = rng.standard_normal(width), []
+            h *= math.sqrt(width) / np.linalg.norm(h)
+            for _ in range(3):
+                q.append(np.mean(h**2))
+                W = rng.standard_normal((width, width)) * SIGMA_W / math.sqrt(width)
+                h = W @ np.tanh(h) + SIGMA_B * rng.standard_normal(width)
+            rows.append(q)
+        samples[width] = np.array(rows)
+    mine = verify.Simulation(samples={"q": samples})
+    assert (mine.widths, mine.networks) == ((60, 120), 40)
+    report = verify.compare(verify.predict("tanh", SIGMA_W, SIGMA_B, depth=8), mine)
+    assert [check.name for check in report.checks] == ["q, layer 1", "q, layer 2", "q, layer 3"]
+    assert report.passed, report.verdict
+    assert not verify.compare(verify.predict("tanh", 1.8, SIGMA_B, depth=8), mine).passed
+
+
+def test_only_what_both_have_is_compared(simulation):
+    lengths = verify.predict("tanh", SIGMA_W, SIGMA_B, depth=2, quantities=("q", "chi"))
+    report = verify.compare(lengths, simulation)
+    assert [(check.quantity, check.layer) for check in report.checks] == [("q", 1), ("q", 2), ("chi", 1), ("chi", 2)]
+    correlations = verify.predict("tanh", SIGMA_W, SIGMA_B, depth=4, quantities="c", c0=0.1)
+    with pytest.raises(mf.InvalidParameterError, match="must share a quantity"):
+        verify.compare(correlations, simulation)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        {"q": {10: np.ones((1, 3))}},
+        {"q": {10: np.ones(3)}},
+        {"q": {10: np.ones((4, 3)), 20: np.ones((4, 2))}},
+        {"q": {}},
+    ],
+)
+def test_samples_of_a_wrong_shape_are_refused(samples):
+    with pytest.raises(mf.InvalidParameterError, match="samples of q"):
+        verify.Simulation(samples=samples)
+
+
+def test_samples_of_an_unknown_quantity_are_refused():
+    with pytest.raises(mf.InvalidParameterError, match="quantity must be one of"):
+        verify.Simulation(samples={"speed": {10: np.ones((4, 3))}})
+
+
+BAD = [
+    ({"sigma_w": 0.0}, "sigma_w must be > 0"),
+    ({"sigma_w": math.nan}, "sigma_w must be finite"),
+    ({"sigma_b": -0.1}, "sigma_b must be >= 0"),
+    ({"depth": 0}, "depth must be >= 1"),
+    ({"depth": 2.5}, "depth must be an integer"),
+    ({"widths": ()}, "widths must not be empty"),
+    ({"widths": (100, 100)}, "widths must all be different"),
+    ({"widths": (2, 100)}, "widths must be >= 3"),
+    ({"widths": 100}, "widths must be a sequence"),
+    ({"networks": 1}, "networks must be >= 2"),
+    ({"weights": "unitary"}, "weights must be one of"),
+    ({"quantities": ("q", "speed")}, "quantities must be one of"),
+    ({"quantities": ()}, "quantities must not be empty"),
+    ({"quantities": 3}, "quantities must be a sequence"),
+    ({"q0": -1.0}, "q0 must be > 0"),
+    ({"q0": 0.0}, "q0 must be > 0"),
+    ({"c0": (0.5, 1.5)}, r"c0 must be in \[-1, 1\]"),
+    ({"c0": (0.5, 0.5)}, "c0 must all be different"),
+    ({"c0": [[0.5]]}, "c0 must be a sequence"),
+    ({"c0": ()}, "c0 must not be empty"),
+    ({"lengths": "fixed"}, "lengths must be one of"),
+    ({"method": "fast"}, "method must be one of"),
+    ({"precision": 0.0}, "precision must be > 0"),
+    ({"level": 0.0}, r"level must be in \(0, 1\)"),
+    ({"level": 1.0}, r"level must be in \(0, 1\)"),
+    ({"seed": -1}, "seed must be >= 0"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD)
+def test_bad_arguments_are_named_before_any_work(monkeypatch, change, message):
+    def no_work(*args, **kwargs):
+        raise AssertionError("work before the arguments were checked")
+
+    monkeypatch.setattr("verify.sampling.sweep", no_work)
+    with pytest.raises(mf.InvalidParameterError, match=message):
+        verify.check(**{"phi": "tanh", "sigma_w": 1.5, "sigma_b": 0.3, **change})
