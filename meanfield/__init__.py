@@ -19,8 +19,11 @@ _NAMES = {
     "errors": "AccuracyWarning ConvergenceError InvalidParameterError MeanFieldError NoCriticalPointError "
     "NoFixedPointError NonlinearityError NotDifferentiableError Status UnstableCriticalPointWarning",
     "expressions": "as_nonlinearity",
+    "fisher": "FisherStatistics fisher_statistics",
+    "fisher_bounds": "FisherBound fisher_bound",
     "initialization": "gain initialize",
     "maps": "DualKernel Moments Propagation c_map dual_kernel moments propagate q_map",
+    "neural_kernels": "NeuralKernels NtkLimit ntk ntk_limit",
     "nonlinearity": "ClosedForm ClosedForms Nonlinearity",
 }
 _HOME = {name: f"meanfield.{module}" for module, names in _NAMES.items() for name in names.split()}

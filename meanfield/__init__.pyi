@@ -29,6 +29,14 @@ from meanfield.errors import (
 from meanfield.expressions import (
     as_nonlinearity as as_nonlinearity,
 )
+from meanfield.fisher import (
+    FisherStatistics as FisherStatistics,
+    fisher_statistics as fisher_statistics,
+)
+from meanfield.fisher_bounds import (
+    FisherBound as FisherBound,
+    fisher_bound as fisher_bound,
+)
 from meanfield.initialization import (
     gain as gain,
     initialize as initialize,
@@ -42,6 +50,12 @@ from meanfield.maps import (
     moments as moments,
     propagate as propagate,
     q_map as q_map,
+)
+from meanfield.neural_kernels import (
+    NeuralKernels as NeuralKernels,
+    NtkLimit as NtkLimit,
+    ntk as ntk,
+    ntk_limit as ntk_limit,
 )
 from meanfield.nonlinearity import (
     ClosedForm as ClosedForm,

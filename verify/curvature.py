@@ -1,0 +1,351 @@
+"""The Fisher information of one network at real inputs, measured: spectrum, top eigenvalues, blocks and bounds.
+
+G = (1/T) sum_t J_t^T H_t J_t sums over T inputs; J_t (C, P) is the derivative of the C outputs by all P parameters,
+weights and biases of every layer and of the read-out; H_t is the Hessian of -log p by the outputs: 1 for linear outputs
+(a Gaussian of unit variance, squared errors summed over outputs), diag(p) - p p^T for softmax. So G is the model's
+Fisher information, and the Gauss-Newton matrix, not the outer product of gradients at observed labels. Nothing here is
+ever of size P x P: with H_t = R_t R_t^T (`linearization.output_roots`), the non-zero spectrum of G is that of the Gram
+matrix (1/T) (R^T J)(R^T J)^T, whose index is t*k + j for column j of the k columns of R_t, k = C, or C - 1 for softmax.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+
+from meanfield.arguments import choice, integer, scalar
+from meanfield.errors import ConvergenceError, InvalidParameterError
+from meanfield.results import Result
+from verify.linearization import Layers, Linearization, SampleBlocks, checked_layers, linearize, output_roots
+
+__all__ = [
+    "LayerwiseBound",
+    "TopEigenvalues",
+    "block_norms",
+    "fisher_condition_number",
+    "fisher_eigenvalues",
+    "fisher_gram",
+    "fisher_product",
+    "layerwise_bound",
+    "sigma_max_jacobian",
+    "top_eigenvalues",
+]
+
+EPS = float(np.finfo(np.float64).eps)
+_ROWS = 1024  # of the Gram matrix at a time, to bound what is held beside it
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TopEigenvalues(Result):
+    """The largest eigenvalues of G.
+
+    Attributes
+    ----------
+    values : array (count,)
+        Descending.
+    errors : array (count,)
+        Norms |G v - value v| of the residuals: an eigenvalue of G lies within that distance.
+    products : int
+        How often G was applied.
+    """
+
+    values: np.ndarray
+    errors: np.ndarray
+    products: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerwiseBound(Result):
+    """lambda_max(G) <= value, for this very network and these inputs.
+
+    Attributes
+    ----------
+    value : float
+        Sum of `terms`.
+    terms : array (depth + 1,)
+        lambda_max(E_t[v_{l,t} x~ x~^T]), x~ = (x^{l-1}, 1), for every layer l and the read-out.
+    product_form : float
+        sum_l max_t[v_{l,t}] lambda_max(E_t x~ x~^T): looser, in quantities that mean-field theory knows.
+    curvature : array (depth + 1, T)
+        v_{l,t}, the largest eigenvalue of J_{l,t}^T H_t J_{l,t}, J_{l,t} the derivative of the outputs by h^l.
+    features : array (depth + 1,)
+        lambda_max(E_t x~ x~^T).
+    """
+
+    value: float
+    terms: np.ndarray
+    product_form: float
+    curvature: np.ndarray
+    features: np.ndarray
+
+
+def fisher_product(layers: Layers, phi, X, direction: Layers, *, output: str = "linear") -> Layers:
+    """G v: the Fisher information applied to a direction v, a list of (dW, db).
+
+    Parameters
+    ----------
+    layers : list of (W, b)
+        W (fan_out, fan_in), used as ``x @ W.T + b``; the last is a linear read-out.
+    phi : Nonlinearity
+    X : array (samples, fan_in)
+    direction : list of (dW, db)
+    output : "linear" or "softmax"
+
+    Returns
+    -------
+    list of (dW, db)
+    """
+    linear = linearize(layers, phi, X)
+    moved = linear.push(direction)
+    roots = output_roots(linear.outputs, output)
+    if roots is not None:
+        moved = np.einsum("tck,tk->tc", roots, np.einsum("tck,tc->tk", roots, moved))
+    return linear.pull(moved / len(linear))
+
+
+def fisher_gram(layers: Layers, phi, X, *, output: str = "linear") -> np.ndarray:
+    """The Gram matrix with the non-zero spectrum of G, shape (T k, T k), 1/T included.
+
+    The arguments are those of `fisher_product`. Memory: 8 (T k)^2 bytes and the activations.
+    """
+    linear = linearize(layers, phi, X)
+    start = _cotangents(linear, output)
+    T, k = start.shape[:2]
+    gram = np.zeros((T * k, T * k))
+    rows = max(1, _ROWS // k)
+    for features, delta in _factors(linear, start):
+        flat = delta.reshape(T * k, -1)
+        for first in range(0, T, rows):
+            # The lower triangle alone, in strips of whole inputs.
+            last = min(first + rows, T)
+            strip = flat[first * k : last * k] @ flat[: last * k].T
+            strip = strip.reshape(last - first, k, last, k)
+            strip *= _bordered_products(features[first:last], features[:last])[:, None, :, None]
+            gram[first * k : last * k, : last * k] += strip.reshape((last - first) * k, last * k)
+    gram /= T
+    upper = np.triu_indices(T * k, 1) if T * k <= _ROWS else None
+    if upper is not None:
+        gram[upper] = gram.T[upper]
+        return gram
+    for first in range(0, T * k, _ROWS):
+        last = first + _ROWS
+        gram[first:last, first:] = gram[first:, first:last].T
+    return gram
+
+
+def fisher_eigenvalues(layers: Layers, phi, X, *, output: str = "linear") -> np.ndarray:
+    """The non-zero spectrum of G, descending, shape (T k,); eigenvalues at rounding are zeros of G.
+
+    The arguments are those of `fisher_product`. k = C, or C - 1 for softmax.
+    """
+    return np.linalg.eigvalsh(fisher_gram(layers, phi, X, output=output))[::-1]
+
+
+def fisher_condition_number(layers: Layers, phi, X, *, output: str = "linear") -> float:
+    """Largest over smallest eigenvalue of G among those above rounding."""
+    eigenvalues = fisher_eigenvalues(layers, phi, X, output=output)
+    resolved = eigenvalues[eigenvalues > len(eigenvalues) * EPS * eigenvalues[0]]
+    return float(resolved[0] / resolved[-1])
+
+
+def top_eigenvalues(
+    layers: Layers, phi, X, *, output: str = "linear", count: int = 1, tolerance: float = 1e-8
+) -> TopEigenvalues:
+    """The `count` largest eigenvalues of G by Lanczos iterations on products alone.
+
+    Parameters
+    ----------
+    layers, phi, X, output
+        As for `fisher_product`.
+    count : int, >= 1
+    tolerance : float, > 0
+        Largest residual relative to the eigenvalue; the eigenvalue's own error is of its square.
+
+    Returns
+    -------
+    TopEigenvalues
+
+    Raises
+    ------
+    InvalidParameterError
+        `count` is not below the number of non-zero eigenvalues.
+    ConvergenceError
+        The tolerance was not reached; `partial` holds what was.
+
+    Notes
+    -----
+    The iteration runs in the space of the T k outputs, not in that of the P parameters: it applies
+    (1/T) (R^T J)(R^T J)^T by one backward pass, which makes a direction, and one forward pass, which applies it. Its
+    vectors are short, so keeping them orthogonal costs nothing. Blocks of inputs whose activations do not fit into
+    1 GiB are linearised again at every product.
+    """
+    top = integer("count", count, low=1)
+    scalar("tolerance", tolerance, low=0.0, open_low=True)
+    operator = _GramOperator(*checked_layers(layers, phi, X), output)
+    size = operator.shape[0]
+    if top >= size:
+        raise InvalidParameterError(f"count must be < {size}, the number of non-zero eigenvalues, got {top}")
+    # Outliers lie close to vectors that do not change from input to input.
+    start = np.tile(np.linspace(1.0, 2.0, operator.columns), operator.samples)
+    try:
+        values, vectors = eigsh(
+            operator, k=top, which="LA", v0=start, tol=tolerance, ncv=min(size, max(2 * top + 1, 12))
+        )
+    except ArpackNoConvergence as failure:
+        raise ConvergenceError(f"Lanczos iterations did not converge: {failure}", failure.eigenvalues) from None
+    products = operator.products
+    order = np.argsort(values)[::-1]
+    values, vectors = values[order], vectors[:, order]
+    residuals = [np.linalg.norm(operator @ v - value * v) for value, v in zip(values, vectors.T, strict=True)]
+    return TopEigenvalues(values=values, errors=np.array(residuals), products=products)
+
+
+class _GramOperator(LinearOperator):
+    """(1/T) (R^T J)(R^T J)^T as a product."""
+
+    def __init__(self, layers: Layers, phi, X: np.ndarray, output: str) -> None:
+        self._blocks = SampleBlocks(layers, phi, X)
+        self._roots = [output_roots(block.outputs, output) for block in self._blocks]
+        self._ends = np.cumsum([len(block) for block in self._blocks])
+        self._shapes = [(W.shape, b.shape) for W, b in layers]
+        first = self._roots[0]
+        self.columns = self._shapes[-1][0][0] if first is None else first.shape[2]
+        self.samples = len(X)
+        self.products = 0
+        size = self.samples * self.columns
+        super().__init__(np.dtype(np.float64), (size, size))
+
+    def _matvec(self, x: np.ndarray) -> np.ndarray:
+        self.products += 1
+        vectors = np.split(x.reshape(self.samples, self.columns), self._ends[:-1])
+        direction = [(np.zeros(W), np.zeros(b)) for W, b in self._shapes]
+        for block, roots, u in zip(self._blocks, self._roots, vectors, strict=True):
+            lifted = u if roots is None else np.einsum("tck,tk->tc", roots, u)
+            for (dW, db), (gradient, bias_gradient) in zip(direction, block.pull(lifted), strict=True):
+                dW += gradient
+                db += bias_gradient
+        images = []
+        for block, roots in zip(self._blocks, self._roots, strict=True):
+            moved = block.push(direction)
+            images.append(moved if roots is None else np.einsum("tck,tc->tk", roots, moved))
+        return np.concatenate(images).reshape(x.shape) / self.samples
+
+
+def block_norms(layers: Layers, phi, X, *, output: str = "linear") -> np.ndarray:
+    """Largest singular values of the blocks of G, shape (depth + 1, depth + 1); a block holds one layer's W and b.
+
+    The arguments are those of `fisher_product`. The largest row sum bounds lambda_max(G) (block Gershgorin), and so
+    does the sum of the diagonal, since G is positive semi-definite.
+
+    Notes
+    -----
+    G_ab = J_a^T J_b/T. With the Gram matrix of each layer K_a = F_a F_a^T, J_a = sqrt(T) F_a U_a with orthonormal rows
+    U_a, so the singular values of G_ab are those of F_a^T F_b. Memory: 8 (depth + 1) (T k)^2 bytes.
+    """
+    linear = linearize(layers, phi, X)
+    factors = []
+    for features, delta in _factors(linear, _cotangents(linear, output)):
+        T, k = delta.shape[:2]
+        flat = delta.reshape(T * k, -1)
+        gram = (flat @ flat.T).reshape(T, k, T, k) * _bordered_products(features, features)[:, None, :, None]
+        values, vectors = np.linalg.eigh(gram.reshape(T * k, T * k) / T)
+        kept = values > len(values) * EPS * values[-1]
+        factors.append(vectors[:, kept] * np.sqrt(values[kept]))
+    factors.reverse()
+    norms = np.empty((len(factors), len(factors)))
+    for i, first in enumerate(factors):
+        for j, second in enumerate(factors[: i + 1]):
+            norms[i, j] = norms[j, i] = _norm(first.T @ second)
+    return norms
+
+
+def layerwise_bound(layers: Layers, phi, X, *, output: str = "linear") -> LayerwiseBound:
+    """A bound on lambda_max(G) that holds for every network and every set of inputs.
+
+    The arguments are those of `fisher_product`.
+
+    Notes
+    -----
+    G is positive semi-definite, so lambda_max(G) <= sum_l lambda_max(G_ll) over its diagonal blocks, one a layer. With
+    x~ = (x^{l-1}, 1), G_ll = E_t[x~ x~^T (x) J_{l,t}^T H_t J_{l,t}], and J^T H J <= v_{l,t} 1 gives
+    lambda_max(G_ll) <= lambda_max(E_t[v_{l,t} x~ x~^T]) <= max_t[v_{l,t}] lambda_max(E_t x~ x~^T). v_{l,t} is at most
+    lambda_max(H_t) sigma_max(J_{l,t})^2, and equal to it for linear outputs.
+    """
+    linear = linearize(layers, phi, X)
+    curvature, terms, features = [], [], []
+    for x, delta in _factors(linear, _cotangents(linear, output)):
+        v = np.linalg.eigvalsh(delta @ delta.transpose(0, 2, 1))[:, -1]
+        bordered = np.concatenate([x, np.ones((len(x), 1))], axis=1)
+        curvature.insert(0, v)
+        features.insert(0, _top_second_moment(bordered))
+        terms.insert(0, _top_second_moment(np.sqrt(np.maximum(v, 0.0))[:, None] * bordered))
+    largest = np.array([v.max() for v in curvature])
+    return LayerwiseBound(
+        value=float(np.sum(terms)),
+        terms=np.array(terms),
+        product_form=float(largest @ np.array(features)),
+        curvature=np.array(curvature),
+        features=np.array(features),
+    )
+
+
+def sigma_max_jacobian(layers: Layers, phi, X, *, of: str = "features") -> np.ndarray:
+    """The largest singular value of the input-output Jacobian at every input, shape (samples,).
+
+    Parameters
+    ----------
+    layers, phi, X
+        As for `fisher_product`.
+    of : "features" or "outputs"
+        The Jacobian of the last hidden layer's activations x^depth by the input, or that of the read-out's outputs.
+    """
+    linear = linearize(layers, phi, X)
+    if choice("of", of, ("features", "outputs")) == "outputs":
+        T, C = linear.outputs.shape
+        *_, (_, delta) = linear.backward(np.broadcast_to(np.eye(C), (T, C, C)))
+        return np.linalg.norm(delta @ linear.weights[0], 2, axis=(1, 2))
+    norms = []
+    for t in range(len(linear)):
+        J = linear.slope(0)[t, :, None] * linear.weights[0]
+        for layer, W in enumerate(linear.weights[1:-1], start=1):
+            J = linear.slope(layer)[t, :, None] * (W @ J)
+        norms.append(_norm(J))
+    return np.array(norms)
+
+
+def _norm(matrix: np.ndarray) -> float:
+    """Spectral norm, through the smaller Gram matrix: half the digits, for the largest one enough."""
+    gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+    if len(gram) < 64:
+        return float(np.sqrt(np.linalg.eigvalsh(gram)[-1]))
+    top = eigsh(gram, k=1, which="LA", v0=np.ones(len(gram)), return_eigenvectors=False)
+    return float(np.sqrt(top[0]))
+
+
+def _cotangents(linear: Linearization, output: str) -> np.ndarray:
+    """R_t^T at every input, shape (T, k, C)."""
+    roots = output_roots(linear.outputs, output)
+    if roots is None:
+        T, C = linear.outputs.shape
+        return np.broadcast_to(np.eye(C), (T, C, C))
+    return roots.transpose(0, 2, 1)
+
+
+def _factors(linear: Linearization, start: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """From the read-out down: (x^{l-1} (T, N), R^T dh^g/dh^l (T, k, N_l)); a row of R^T J_l is their outer product."""
+    for layer, delta in linear.backward(start):
+        yield linear.below(layer), delta
+
+
+def _bordered_products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Scalar products of (x, 1) and (y, 1): the 1 stands for the bias."""
+    products = x @ y.T
+    products += 1.0
+    return products
+
+
+def _top_second_moment(x: np.ndarray) -> float:
+    """lambda_max(E_t x_t x_t^T), from the smaller of its two Gram matrices."""
+    gram = x @ x.T if len(x) <= x.shape[1] else x.T @ x
+    return float(np.linalg.eigvalsh(gram)[-1]) / len(x)
