@@ -20,6 +20,7 @@ from meanfield.special_functions import (
     erfc,
     erfc_integrals,
     erfcx,
+    gaussian_factor,
     second_moment_inside,
     sin_minus_t_cos,
     x_cosh_minus_sinh,
@@ -100,7 +101,7 @@ def clipped(low: float, high: float) -> ClosedForms:
         mu_1=_form(_clipped_mu, ends),
         mu_2=_form(_clipped_mu, ends),
         V_slope=_form(_clipped_V_slope, ends),
-        critical_ratio=_form(_clipped_ratio, ends, relative_error=2e-13),
+        critical_ratio=_form(_clipped_ratio, ends, relative_error=1e-14),
     )
 
 
@@ -121,8 +122,7 @@ def _clipped_V_slope(ends, q):
 
 
 def _clipped_ratio(ends, q):
-    # The Gaussian factor alone, with t^2 rounded once: erfc(t) would square the rounding of t again.
-    return sum(e * np.sqrt(q / 2) * np.exp(-t2) * erfc_integrals(np.sqrt(t2))[0] for e, t2 in _sides(ends, q))
+    return sum(e * np.sqrt(q / 2) * gaussian_factor(e, q) * erfc_integrals(np.sqrt(t2))[0] for e, t2 in _sides(ends, q))
 
 
 def soft_threshold(lambd: float) -> ClosedForms:
@@ -131,27 +131,27 @@ def soft_threshold(lambd: float) -> ClosedForms:
     q mu_1 - V = lambda sqrt(2q) i erfc(t); the repeated integrals of erfc are those of `clipped`.
     """
     return ClosedForms(
-        V=_form(_threshold_V, lambd, relative_error=2e-13),
-        mu_1=_form(_threshold_mu, lambd, relative_error=2e-13),
-        mu_2=_form(_threshold_mu, lambd, relative_error=2e-13),
-        V_slope=_form(_threshold_mu, lambd, relative_error=2e-13),
-        critical_ratio=_form(_threshold_ratio, lambd, relative_error=2e-13),
+        V=_form(_threshold_V, lambd, relative_error=3e-14),
+        mu_1=_form(_threshold_mu, lambd, relative_error=1e-14),
+        mu_2=_form(_threshold_mu, lambd, relative_error=1e-14),
+        V_slope=_form(_threshold_mu, lambd, relative_error=1e-14),
+        critical_ratio=_form(_threshold_ratio, lambd, relative_error=1e-14),
     )
 
 
 def _threshold_V(lambd, q):
     t2 = lambd * lambd / (2 * q)
-    return 4 * q * np.exp(-t2) * erfc_integrals(np.sqrt(t2))[1]
+    return 4 * q * gaussian_factor(lambd, q) * erfc_integrals(np.sqrt(t2))[1]
 
 
 def _threshold_mu(lambd, q):
     t2 = lambd * lambd / (2 * q)
-    return np.exp(-t2) * erfcx(np.sqrt(t2))
+    return gaussian_factor(lambd, q) * erfcx(np.sqrt(t2))
 
 
 def _threshold_ratio(lambd, q):
     t2 = lambd * lambd / (2 * q)
-    return lambd * np.sqrt(2 * q) * np.exp(-t2) * erfc_integrals(np.sqrt(t2))[0]
+    return lambd * np.sqrt(2 * q) * gaussian_factor(lambd, q) * erfc_integrals(np.sqrt(t2))[0]
 
 
 # The error function.

@@ -15,6 +15,7 @@ __all__ = [
     "erfc",
     "erfc_integrals",
     "erfcx",
+    "gaussian_factor",
     "second_moment_inside",
     "sin_minus_t_cos",
     "x_cosh_minus_sinh",
@@ -68,6 +69,26 @@ def second_moment_inside(x: np.ndarray) -> np.ndarray:
     near, root = np.minimum(x, 1.0), np.sqrt(x)
     edge = 2 / math.sqrt(math.pi) * root * np.exp(-x)
     return np.where(x < 1.0, edge * near * _series(_INSIDE, near), erf(root) - edge)
+
+
+def _upper_half(x):
+    scaled = 134217729.0 * x  # 2^27 + 1
+    return scaled - (scaled - x)
+
+
+def _product_error(a, b):
+    """a b minus its rounded value, exactly (Dekker's product of Veltkamp's halves)."""
+    a_high, b_high = _upper_half(a), _upper_half(b)
+    a_low, b_low = a - a_high, b - b_high
+    return a_low * b_low - (((a * b - a_high * b_high) - a_low * b_high) - a_high * b_low)
+
+
+def gaussian_factor(x: float, q: np.ndarray) -> np.ndarray:
+    """exp(-x^2/(2q)) to an ulp or two: the rounding of an exponent of 700 alone would cost 500."""
+    exponent = x * x / (2 * q)
+    remainder = (x * x - exponent * (2 * q)) + (_product_error(x, x) - _product_error(exponent, 2 * q))
+    factor = np.exp(-exponent)
+    return factor - factor * (remainder / (2 * q))
 
 
 _RECURRENCE_STEPS = 70  # 16 digits from y = 1.5 on

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
+import meanfield as mf
 from meanfield.activations import CATALOGUE, REFUSED, find
 from meanfield.errors import InvalidParameterError, NonlinearityError
 from meanfield.nonlinearity import probe
@@ -171,6 +172,19 @@ def test_a_wrong_expression_would_be_seen():
     assert abs(slopes[0] - differences(exact, 0.7, ())[1]) > 0.1
 
 
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_the_expression_as_users_type_it_has_the_same_moments(name):
+    entry = CATALOGUE[name]
+    built_in, typed = entry.nonlinearity(), mf.as_nonlinearity(entry.expression(**entry.parameters))
+    for q in (0.1, 1.0, 1e4):
+        one, two = mf.moments(built_in, q), mf.moments(typed, q)
+        for field in ("V", "mu_1", "mu_2", "V_slope", "critical_ratio"):
+            bound = one.errors[field] + two.errors[field] + TINY
+            assert abs(getattr(one, field) - getattr(two, field)) <= bound
+            if field in ("V", "mu_1", "mu_2"):
+                assert one.errors[field] <= 1e-13 * abs(getattr(one, field))
+
+
 # Names
 
 
@@ -286,6 +300,7 @@ def test_the_name_is_text_that_is_read_back(name, given, text):
     tree = ast.parse(text, mode="eval").body
     words = {word.arg: ast.literal_eval(word.value) for word in tree.keywords} if isinstance(tree, ast.Call) else {}
     assert CATALOGUE[name].nonlinearity(**words) is phi
+    assert mf.as_nonlinearity(text) is phi
 
 
 @pytest.mark.parametrize(

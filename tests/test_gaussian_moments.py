@@ -63,6 +63,14 @@ def test_critical_ratio_keeps_its_digits_where_it_cancels(problem):
     assert gap(result.critical_ratio, problem.critical_ratio) <= 2e-12 * abs(float(problem.critical_ratio)) + rounding
 
 
+@pytest.mark.parametrize("problem", [p for p in MOMENT_PROBLEMS if p.q >= 100.0], ids=str)
+def test_critical_ratio_keeps_its_digits_at_large_q(problem):
+    """For a phi with asymptotic slopes it is of order sqrt(q) while q mu_1 and V are of order q."""
+    result = mf.moments(problem.phi, problem.q)
+    for size in (gap(result.critical_ratio, problem.critical_ratio), result.errors["critical_ratio"]):
+        assert size <= 1e-13 * abs(float(problem.critical_ratio))
+
+
 @pytest.mark.parametrize("problem", MOMENT_PROBLEMS, ids=str)
 def test_reported_errors_are_useful(problem):
     """A bound of inf would be honest: bounds stay within a factor of the accuracy promised."""
