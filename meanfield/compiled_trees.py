@@ -8,12 +8,14 @@ import numpy as np
 from meanfield.errors import NonlinearityError, NotDifferentiableError
 from meanfield.expression_trees import Tree, value, value_and_slope
 from meanfield.nonlinearity import Nonlinearity
-from meanfield.switching_points import CORE, GRID, horizon, nearest, points_within
+from meanfield.switching_points import GRID, horizon, nearest, points_within
 
 __all__ = ["nonlinearity_of", "shortened"]
 
 REAL_WITHIN = 100.0
 FINITE_WITHIN = 8.0
+NEAR = 64.0  # if the points crowd within, they recur without end
+HURRIED = 4_000  # cells
 MAX_CHECKED = 1000
 TINY = np.finfo(np.float64).tiny
 LEVEL = 1e-13  # a phi that varies less than this, relative to its size, is constant but for rounding
@@ -78,13 +80,27 @@ def nonlinearity_of(tree: Tree, *, name: str, expression: str | None) -> Nonline
     """
     title = shortened(name)
     _refuse_bad_values(tree, title)
-    reach = horizon(tree)
-    points = points_within(tree, reach if math.isfinite(reach) else CORE)
+    # Most that is wrong shows in a hurried search, whatever may oscillate farther out.
+    _refuse_bad_points(tree, title, nearest(points_within(tree, FINITE_WITHIN, HURRIED), MAX_CHECKED))
+    points = points_within(tree, NEAR)
     _refuse_bad_points(tree, title, nearest(points, MAX_CHECKED))
-    kinks = tuple(points.tolist()) if math.isfinite(reach) else TreeKinks(tree)
     return Nonlinearity(
-        name=name, function=TreeFunction(tree), derivative=TreeSlope(tree), kinks=kinks, expression=expression
+        name=name,
+        function=TreeFunction(tree),
+        derivative=TreeSlope(tree),
+        kinks=_kinks(tree, title) if len(points) < MAX_CHECKED else TreeKinks(tree),
+        expression=expression,
     )
+
+
+def _kinks(tree: Tree, title: str) -> tuple[float, ...] | TreeKinks:
+    """All of them if they are finitely many."""
+    reach = horizon(tree)
+    if math.isinf(reach):
+        return TreeKinks(tree)
+    points = points_within(tree, reach)
+    _refuse_bad_points(tree, title, points[np.abs(points) > NEAR])
+    return tuple(points.tolist())
 
 
 def _refuse_bad_values(tree: Tree, title: str) -> None:
@@ -145,9 +161,11 @@ def _refuse_bad_points(tree: Tree, title: str, points: np.ndarray) -> None:
             f"{title}: phi' grows like distance^-{growth[k]:.2g} at x = {point:.6g}, so E phi'^2 is infinite"
         )
     below, above = values[:, 0, k]
+    if abs(above - below) < min(abs(at[k] - below), abs(at[k] - above)):
+        raise NotDifferentiableError(f"{title}: phi is {at[k]:.6g} at x = {point:.6g} but {below:.6g} around it")
     raise NotDifferentiableError(
-        f"{title}: phi jumps at x = {point:.6g} (before, at and after it phi is {below:.6g}, {at[k]:.6g} and "
-        f"{above:.6g}), so phi' holds a delta and E phi'^2 is infinite"
+        f"{title}: phi jumps from {below:.6g} to {above:.6g} at x = {point:.6g}, so phi' holds a delta and E phi'^2 is "
+        "infinite"
     )
 
 
@@ -157,7 +175,8 @@ def _growth(slopes: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         exponent = np.log(close / near) / math.log(RATIO)
     # Growth only near the point: elsewhere it is rounding noise of a slope that vanishes.
-    return np.where(near >= far, exponent, 0.0).max(axis=0)
+    growth = np.where((near >= far) & (near > 0), exponent, 0.0)
+    return np.where(np.isfinite(close), growth, np.inf).max(axis=0)
 
 
 def _steps(values: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -76,8 +76,21 @@ def _one(*_: Any) -> float:
 
 
 def _times(partial: Any, slope: Any) -> Any:
-    """A factor of the chain rule; 0 times inf is 0, as for exp(-u) where u overflows."""
-    return np.where((partial == 0) | (slope == 0), 0.0, partial * slope)
+    """One term of the chain rule. A boolean factor selects; beyond float64's range a true 0 wins over any slope."""
+    if getattr(partial, "dtype", None) is np.dtype(bool):
+        return np.where(partial, slope, 0.0)
+    if isinstance(partial, Extended) or isinstance(slope, Extended):
+        return np.where((partial == 0) | (slope == 0), 0.0, partial * slope)
+    return partial * slope
+
+
+def _truth(difference: Any, is_true: Any) -> Any:
+    """1 or 0; nan where the sides cannot be compared, as inf and inf that may be two different overflows."""
+    return np.where(np.isnan(difference), np.nan, is_true)
+
+
+def _heaviside(u: Any) -> Any:
+    return np.where(np.isnan(u), np.nan, np.where(u == 0, 0.5, np.where(u > 0, 1.0, 0.0)))
 
 
 def _gauss(u: Any) -> Any:
@@ -112,20 +125,21 @@ RULES = {
     "abs": Rule(np.absolute, (lambda v, u: np.sign(u),)),
     # Deltas are left out: whether phi jumps is decided from its values.
     "sign": Rule(np.sign, (None,)),
-    "heaviside": Rule(lambda u: np.where(u == 0, 0.5, np.where(u > 0, 1.0, 0.0)), (None,)),
-    "max": Rule(np.maximum, (lambda v, a, b: np.where(a >= b, 1.0, 0.0), lambda v, a, b: np.where(a < b, 1.0, 0.0))),
-    "min": Rule(np.minimum, (lambda v, a, b: np.where(a <= b, 1.0, 0.0), lambda v, a, b: np.where(a > b, 1.0, 0.0))),
+    "heaviside": Rule(_heaviside, (None,)),
+    "max": Rule(np.maximum, (lambda v, a, b: a >= b, lambda v, a, b: a < b)),
+    "min": Rule(np.minimum, (lambda v, a, b: a <= b, lambda v, a, b: a > b)),
     "where": Rule(
-        np.where,
-        (None, lambda v, c, a, b: np.where(c, 1.0, 0.0), lambda v, c, a, b: np.where(c, 0.0, 1.0)),
+        lambda c, a, b: np.where(np.isnan(c), np.nan, np.where(c != 0, a, b)),
+        (None, lambda v, c, a, b: c != 0, lambda v, c, a, b: c == 0),
     ),
-    "<": Rule(np.less, (None, None)),
-    "<=": Rule(np.less_equal, (None, None)),
-    ">": Rule(np.greater, (None, None)),
-    ">=": Rule(np.greater_equal, (None, None)),
-    "and": Rule(np.logical_and, (None, None)),
-    "or": Rule(np.logical_or, (None, None)),
-    "not": Rule(np.logical_not, (None,)),
+    "<": Rule(lambda a, b: _truth(a - b, a < b), (None, None)),
+    "<=": Rule(lambda a, b: _truth(a - b, a <= b), (None, None)),
+    ">": Rule(lambda a, b: _truth(a - b, a > b), (None, None)),
+    ">=": Rule(lambda a, b: _truth(a - b, a >= b), (None, None)),
+    # nan is "unknown": it decides nothing where the other side does.
+    "and": Rule(lambda a, b: np.where((a == 0) | (b == 0), 0.0, a * b), (None, None)),
+    "or": Rule(lambda a, b: np.where((a == 1) | (b == 1), 1.0, a + b), (None, None)),
+    "not": Rule(lambda a: 1.0 - a, (None,)),
 }
 
 
@@ -218,6 +232,7 @@ def _complete(evaluate: Callable[[Any], list[Any]], x: np.ndarray) -> np.ndarray
         rows = np.array([np.broadcast_to(row, flat.shape) for row in evaluate(flat)], dtype=np.float64)
         lost = ~np.isfinite(rows).all(axis=0)
         if lost.any():
-            again = [np.broadcast_to(as_float(row), (int(lost.sum()),)) for row in evaluate(Extended(flat[lost]))]
-            rows[:, lost] = np.where(np.isfinite(rows[:, lost]), rows[:, lost], again)
+            again = np.array([np.broadcast_to(as_float(r), (int(lost.sum()),)) for r in evaluate(Extended(flat[lost]))])
+            # A finite value stands beside a slope that is not.
+            rows[:, lost] = np.where(np.isfinite(rows[0, lost]) & np.isfinite(rows[:, lost]), rows[:, lost], again)
     return rows.reshape(len(rows), *np.shape(x))

@@ -123,7 +123,18 @@ def _hyperbolic(a: Extended, sign: float, function: np.ufunc) -> Extended:
 
 
 def _order(a: Extended, b: Extended) -> np.ndarray:
-    return _subtract(a, b).mantissa
+    """A number of the sign of a - b; nan where one of them is."""
+    infinite = np.isinf(a.mantissa) & np.isinf(b.mantissa)
+    return np.where(infinite, np.sign(a.mantissa) - np.sign(b.mantissa), _subtract(a, b).mantissa)
+
+
+def _maximum(a: Extended, b: Extended) -> Extended:
+    order = _order(a, b)
+    return _choose(np.isnan(order), Extended(order), _choose(order < 0, b, a))
+
+
+def _minimum(a: Extended, b: Extended) -> Extended:
+    return _negative(_maximum(_negative(a), _negative(b)))
 
 
 _ACTIONS = {
@@ -142,11 +153,12 @@ _ACTIONS = {
     np.sqrt: _sqrt,
     np.sinh: lambda a: _hyperbolic(a, -1.0, np.sinh),
     np.cosh: lambda a: _hyperbolic(a, 1.0, np.cosh),
-    np.maximum: lambda a, b: _choose(_order(a, b) < 0, b, a),
-    np.minimum: lambda a, b: _choose(_order(a, b) > 0, b, a),
+    np.maximum: _maximum,
+    np.minimum: _minimum,
     np.less: lambda a, b: _order(a, b) < 0,
     np.less_equal: lambda a, b: _order(a, b) <= 0,
     np.greater: lambda a, b: _order(a, b) > 0,
     np.greater_equal: lambda a, b: _order(a, b) >= 0,
     np.equal: lambda a, b: _order(a, b) == 0,
+    np.isnan: lambda a: np.isnan(a.mantissa),
 }

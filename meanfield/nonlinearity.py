@@ -123,7 +123,7 @@ class Nonlinearity:
 
     @classmethod
     def from_sympy(cls, expression, *, name: str | None = None) -> "Nonlinearity":
-        """A nonlinearity from a sympy expression in one real symbol; phi' is found symbolically.
+        """A nonlinearity from a sympy expression in one real symbol; phi' follows by the chain rule.
 
         Raises
         ------

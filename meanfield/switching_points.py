@@ -73,16 +73,16 @@ _SWITCHES: dict[str, tuple[Callable[..., Tree], bool]] = {
 
 
 @functools.lru_cache(maxsize=256)
-def points_within(tree: Tree, reach: float) -> np.ndarray:
+def points_within(tree: Tree, reach: float, max_cells: int = MAX_CELLS) -> np.ndarray:
     """Sorted points of [-reach, reach] where some switch of `tree` changes sign or touches zero, shape (n,).
 
-    Of more than MAX_POINTS, those nearest to zero.
+    Of more than MAX_POINTS, or more than `max_cells` resolve, those nearest to zero.
     """
     found = np.empty(0)
     inside = GRID[np.abs(GRID) < reach]
     for switch, touching in switches(tree).items():
         edges = np.unique(np.concatenate([[-reach], inside, found, [reach]]))
-        crossed, touched = _zeros(functools.partial(value_and_slope, switch), *_resolved(switch, edges))
+        crossed, touched = _zeros(functools.partial(value_and_slope, switch), *_resolved(switch, edges, max_cells))
         found = np.concatenate([found, crossed, touched if touching else []])
     found = np.unique(found)
     apart = np.diff(found, prepend=-np.inf) > 4 * np.finfo(float).eps * np.abs(found)
@@ -113,7 +113,7 @@ def horizon(tree: Tree) -> float:
     return found
 
 
-def _resolved(switch: Tree, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _resolved(switch: Tree, edges: np.ndarray, max_cells: int) -> tuple[np.ndarray, np.ndarray]:
     """Cells (left, right), bisected until values and slopes at their ends predict those in the middle."""
     values, slopes = value_and_slope(switch, edges)
     cells = np.array([edges[:-1], edges[1:], values[:-1], values[1:], slopes[:-1], slopes[1:]])
@@ -128,7 +128,7 @@ def _resolved(switch: Tree, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rough = np.concatenate([rough, rough])
         done.append(halves[:2, ~rough])
         cells = halves[:, rough]
-        room = MAX_CELLS - sum(part.shape[1] for part in done)
+        room = max_cells - sum(part.shape[1] for part in done)
         if cells.shape[1] > room:
             cells = cells[:, np.argsort(np.abs(cells[0]), kind="stable")[: max(room, 0)]]
         if not cells.shape[1]:
