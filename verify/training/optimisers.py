@@ -81,10 +81,10 @@ class Momentum(Optimiser):
 
 
 class Adam(Optimiser):
-    """m <- beta_1 m + (1 - beta_1) g, v <- beta_2 v + (1 - beta_2) |g|^2, the direction is m^/(sqrt(v^) + epsilon).
+    """m <- beta_1 m + (1 - beta_1) g, v <- beta_2 v + (1 - beta_2) <g^2>, the direction is m^/(sqrt(v^) + epsilon).
 
-    m^ = m/(1 - beta_1^t) and v^ = v/(1 - beta_2^t). |g|^2 is taken of each component that the manifold does not mix:
-    of every entry of a Euclidean matrix, every column of an oblique one, and a Stiefel matrix as a whole.
+    m^ = m/(1 - beta_1^t) and v^ = v/(1 - beta_2^t). <g^2> is the mean over each component of a tangent vector: every
+    entry of a Euclidean matrix, every column of an oblique one, a Stiefel matrix as a whole.
 
     Parameters
     ----------
@@ -108,12 +108,12 @@ class Adam(Optimiser):
 
     def start(self, manifold, X):
         m = np.zeros_like(X)
-        return {"m": m, "v": manifold.component_square(m), "t": np.array(0)}
+        return {"m": m, "v": manifold.mean_square(m), "t": np.array(0)}
 
     def step(self, manifold, X, gradient, state, rate):
         t = int(state["t"]) + 1
         m = self.beta * state["m"] + (1 - self.beta) * gradient
-        v = self.beta_2 * state["v"] + (1 - self.beta_2) * manifold.component_square(gradient)
+        v = self.beta_2 * state["v"] + (1 - self.beta_2) * manifold.mean_square(gradient)
         size = np.sqrt(v / (1 - self.beta_2**t)) + self.epsilon
         Y = manifold.retract(X, m * ((-rate / (1 - self.beta**t)) / size))
         return Y, {"m": manifold.transport(Y, m), "v": v, "t": np.array(t)}

@@ -25,7 +25,7 @@ class Euclidean(Manifold):
     def exponential(self, X, U):
         return X + U
 
-    def component_square(self, U):
+    def mean_square(self, U):
         return U * U
 
     def off_manifold(self, X):

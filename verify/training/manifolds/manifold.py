@@ -36,11 +36,12 @@ class Manifold(ABC):
         """Where the geodesic from X with velocity U is at time 1."""
 
     @abstractmethod
-    def component_square(self, U: np.ndarray) -> np.ndarray:
-        """|U|^2 of each part that the manifold's symmetries do not mix; its shape broadcasts against U.
+    def mean_square(self, U: np.ndarray) -> np.ndarray:
+        """Mean square of the entries of each component of U; its shape broadcasts against U.
 
-        Adam divides a direction by the root of a mean of these: dividing parts of one tangent vector by different
-        numbers would leave the tangent space.
+        Components are the parts of a tangent vector that may be scaled by different numbers without leaving the
+        tangent space. Adam divides each by the root of such means, so that its rate is a change per entry, of the
+        same size on every manifold.
         """
 
     @abstractmethod

@@ -55,8 +55,8 @@ class Oblique(Manifold):
     def retract(self, X, U):
         return self.exponential(X, U)
 
-    def component_square(self, U):
-        return _column_products(U, U)
+    def mean_square(self, U):
+        return _column_products(U, U) / U.shape[-2]
 
     def off_manifold(self, X):
         return float(np.abs(_column_products(X, X) - 1).max())

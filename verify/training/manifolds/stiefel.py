@@ -55,8 +55,8 @@ class Stiefel(Manifold):
         generator = np.concatenate([np.concatenate([A, -S], axis=-1), np.concatenate([identity, A], axis=-1)], axis=-2)
         return np.concatenate([X, U], axis=-1) @ expm(generator)[..., :p] @ expm(-A)
 
-    def component_square(self, U):
-        return np.einsum("...ij,...ij->...", U, U)[..., None, None]
+    def mean_square(self, U):
+        return np.einsum("...ij,...ij->...", U, U)[..., None, None] / (U.shape[-2] * U.shape[-1])
 
     def off_manifold(self, X):
         return float(np.abs(X.mT @ X - np.eye(X.shape[-1])).max())
