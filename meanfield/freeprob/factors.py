@@ -1,0 +1,119 @@
+"""Factors of a free product that are known by their S-transform: -ln S(m) and its derivatives.
+
+``value(m, one_plus_m)`` takes 1 + m along, which may be known better than from m; ``slope`` and ``curvature`` are
+d/dm and d^2/dm^2; ``allows(m)`` tells which real m are possible outside the spectrum; ``atom()`` is the law's point mass
+above 0, as (1 - its mass, ln of its place), of a limit of laws as their sum; None if it has none.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+__all__ = ["CompoundPoisson", "Factor", "Projection", "Semigroup", "Wishart"]
+
+
+class Factor(Protocol):
+    def value(self, m, one_plus_m): ...
+    def slope(self, m, one_plus_m): ...
+    def curvature(self, m, one_plus_m): ...
+    def allows(self, m: np.ndarray) -> np.ndarray: ...
+    def atom(self) -> tuple[float, float] | None: ...
+
+
+@dataclass(frozen=True)
+class Wishart:
+    """W W^T of a Gaussian W with rows of unit variance: S = 1/(1 + aspect m), `count` times.
+
+    References
+    ----------
+    .. [1] V. Marchenko, L. Pastur, Math. USSR Sbornik 1 (1967) 457.
+    """
+
+    count: float = 1.0
+    aspect: float = 1.0
+
+    def _sum(self, m, one_plus_m):
+        return one_plus_m if self.aspect == 1 else 1 + self.aspect * m
+
+    def value(self, m, one_plus_m):
+        return self.count * np.log(self._sum(m, one_plus_m))
+
+    def slope(self, m, one_plus_m):
+        return self.count * self.aspect / self._sum(m, one_plus_m)
+
+    def curvature(self, m, one_plus_m):
+        return -self.count * self.aspect**2 / self._sum(m, one_plus_m) ** 2
+
+    def allows(self, m):
+        return m > 0
+
+    def atom(self):
+        return None
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The law with mass p at 1/p and the rest at 0: S = (1 + m)/(1 + m/p)."""
+
+    p: float
+
+    def value(self, m, one_plus_m):
+        return np.log(1 + m / self.p) - np.log(one_plus_m)
+
+    def slope(self, m, one_plus_m):
+        return 1 / (self.p + m) - 1 / one_plus_m
+
+    def curvature(self, m, one_plus_m):
+        return 1 / one_plus_m**2 - 1 / (self.p + m) ** 2
+
+    def allows(self, m):
+        return (m > 0) | (m < -1)
+
+    def atom(self):
+        return 1 - self.p, -math.log(self.p)
+
+
+@dataclass(frozen=True)
+class Semigroup:
+    """S = exp(-c m): the limit of many laws of small variance, c in all."""
+
+    c: float
+
+    def value(self, m, one_plus_m):
+        return self.c * m
+
+    def slope(self, m, one_plus_m):
+        return self.c + 0 * m
+
+    def curvature(self, m, one_plus_m):
+        return 0 * m
+
+    def allows(self, m):
+        return np.isfinite(m)
+
+    def atom(self):
+        return None
+
+
+@dataclass(frozen=True)
+class CompoundPoisson:
+    """S = exp(-c m/(1 + m)): the limit of many projections of small defect, c in all, of mean 1 each."""
+
+    c: float
+
+    def value(self, m, one_plus_m):
+        return self.c * m / one_plus_m
+
+    def slope(self, m, one_plus_m):
+        return self.c / one_plus_m**2
+
+    def curvature(self, m, one_plus_m):
+        return -2 * self.c / one_plus_m**3
+
+    def allows(self, m):
+        return np.isfinite(m)
+
+    def atom(self):
+        return self.c, self.c

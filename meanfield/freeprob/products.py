@@ -1,0 +1,119 @@
+"""Free products of laws: ln z on the spectrum as a function of w, with N = 1/M(w) as the common variable.
+
+With m = M_product(z) and S-transforms multiplied, z = (1 + m)/m prod_l [m w_l/(1 + m)] / prod S, where M_l(w_l) = m for
+every law. In N = 1/m all of it is regular at point masses (N = 0):
+
+    ln z = ln c + ln(1 + N) + sum_l [ln w_l - ln(1 + N)] + sum of -ln S over the factors.
+
+In the upper half plane of z, every w_l and N lie in the upper half plane, and so each logarithm is the principal one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from meanfield.freeprob.factors import Factor
+from meanfield.freeprob.laws import Law
+
+__all__ = ["FreeProduct", "State"]
+
+
+@dataclass(frozen=True)
+class State:
+    """Where points w lead.
+
+    w : (laws, n); N, dN_dw : (laws, n), N equal for all laws once they are solved for; M, one_plus_M, one_plus_N : (n,)
+    of the first law, and so of the product; log_z : (n,); slope : (n,) d ln z/dN along M_l(w_l) = 1/N;
+    mismatch : (n,) what ln z lacks, to first order, for laws whose N is not that of the first.
+    """
+
+    w: np.ndarray
+    N: np.ndarray
+    dN_dw: np.ndarray
+    M: np.ndarray
+    one_plus_M: np.ndarray
+    one_plus_N: np.ndarray
+    log_z: np.ndarray
+    slope: np.ndarray
+    mismatch: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FreeProduct:
+    """The free multiplicative product of laws, each to a power, and of factors known by their S-transform.
+
+    Attributes
+    ----------
+    laws : tuple of Law
+    powers : array (laws,)
+        How often each occurs; the law of power 0 only carries the variable N.
+    factors : tuple of Factor
+    log_scale : float
+        ln of a constant factor.
+    """
+
+    laws: tuple[Law, ...]
+    powers: np.ndarray
+    factors: tuple[Factor, ...] = ()
+    log_scale: float = 0.0
+
+    @property
+    def log_mean(self) -> float:
+        """ln of the product's mean; the factors have mean 1."""
+        laws = sum(float(p * np.log(law.mean)) for law, p in zip(self.laws, self.powers, strict=True) if p)
+        return self.log_scale + laws
+
+    @property
+    def relative_variance(self) -> float:
+        """The product's variance over its squared mean: variances add up, S = (1 - variance m + ...)/mean."""
+        laws = sum(float(p) * law.relative_variance for law, p in zip(self.laws, self.powers, strict=True))
+        return laws + sum(float(factor.slope(0.0, 1.0)) for factor in self.factors)
+
+    def state(self, w: np.ndarray) -> State:
+        """Everything at w, shape (laws, n), real or complex."""
+        w = w.astype(np.complex128)
+        found = [law.transform(points) for law, points in zip(self.laws, w, strict=True)]
+        M, one_plus_M = found[0].M, found[0].one_plus_M
+        with np.errstate(all="ignore"):
+            N = np.array([1 / t.M for t in found])
+            dN_dw = np.array([-t.slope / t.M**2 for t in found])
+            one_plus_N = one_plus_M / M
+            power = 1 - self.powers.sum()
+            log_z = self.log_scale + power * np.log(one_plus_N) + self.powers @ np.log(w)
+            slope = power / one_plus_N
+            for factor in self.factors:
+                log_z = log_z + factor.value(M, one_plus_M)
+                slope = slope - M**2 * factor.slope(M, one_plus_M)
+            per_N = self.powers[:, None] / (w * dN_dw)
+            slope = slope + per_N.sum(axis=0)
+            mismatch = (per_N * (N[0] - N)).sum(axis=0)
+        return State(w, N, dN_dw, M, one_plus_M, one_plus_N, log_z, slope, mismatch)
+
+    def newton_step(self, state: State, log_z: np.ndarray) -> np.ndarray:
+        """Change of w, shape (laws, n), towards the given ln z and one N for all laws."""
+        with np.errstate(all="ignore"):
+            dN = (log_z - state.log_z - state.mismatch) / state.slope
+            return (dN + (state.N[0] - state.N)) / state.dN_dw
+
+    def curvature(self, w: np.ndarray) -> float:
+        """d^2 ln z/dN^2 at one solved point, real w (laws,)."""
+        state = self.state(w[:, None])
+        m, one_plus_m = state.M[0].real, state.one_plus_M[0].real
+        total = (self.powers.sum() - 1) / state.one_plus_N[0].real ** 2
+        for factor in self.factors:
+            total += m**4 * factor.curvature(m, one_plus_m) + 2 * m**3 * factor.slope(m, one_plus_m)
+        for law, power, place, dN_dw in zip(self.laws, self.powers, w, state.dN_dw[:, 0].real, strict=True):
+            t = law.transform(np.array([place]))
+            M, slope = t.M[0].real, t.slope[0].real
+            second = -law.second_derivative(place).real / M**2 + 2 * slope**2 / M**3
+            total -= power * (1 / (place * dN_dw) ** 2 + second / (place * dN_dw**3))
+        return float(total)
+
+    def sensitivity(self, w: np.ndarray, changes: np.ndarray) -> np.ndarray:
+        """Change of ln z at fixed N, shape (n,), when the parameter of each law changes by `changes` (laws,)."""
+        total = np.zeros(w.shape[1], dtype=np.complex128)
+        for law, power, points, change in zip(self.laws, self.powers, w.astype(np.complex128), changes, strict=True):
+            if change and law.sensitivity is not None:
+                moved = -change * law.derivative_by_parameter(points) / law.transform(points).slope
+                total += power * moved / points
+        return total
