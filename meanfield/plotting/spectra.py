@@ -1,0 +1,277 @@
+"""Spectra of the input-output Jacobian: densities, atoms, and simulated networks behind them."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.ticker import MaxNLocator
+
+from meanfield.arguments import choice
+from meanfield.errors import InvalidParameterError
+from meanfield.plotting.style import BLUE, VERMILION, axes_for, label_axes
+
+__all__ = ["VARIABLES", "plot_spectra", "plot_spectrum"]
+
+VARIABLES = {
+    "lambda": (r"eigenvalue $\lambda$ of $JJ^T$", r"density of $\lambda$"),
+    "log": (r"eigenvalue $\lambda$ of $JJ^T$", r"density of $\ln\,\lambda$"),
+    "sigma": (r"singular value $s$ of $J$", r"density of $s$"),
+}
+POINTS = 800
+BINS = 60
+# A spectrum whose quantiles at 10 and 90 % differ by more than this factor is drawn over ln lambda.
+WIDE = 30.0
+# A logarithmic axis starts at this quantile.
+LEFT_OUT = 0.02
+# Where a density diverges at an end of its support, this share of the mass may leave the picture.
+PEAK = 0.06
+# Simulated eigenvalues that are within rounding of an atom, relative to it, or of 0, relative to the largest.
+AT_ATOM, AT_ZERO = 1e-8, 2e-28
+
+
+def plot_spectrum(
+    spectrum, *, simulated=None, variable: str | None = None, title: str | None = None, ax: Axes | None = None
+):
+    """The law of one Jacobian: its density, the ends of its support, its atoms, and simulated networks.
+
+    Parameters
+    ----------
+    spectrum : JacobianSpectrum
+    simulated : array (networks, width), optional
+        Singular values of J, drawn as a histogram; those at an atom of the law are counted there.
+    variable : "lambda", "log" or "sigma", optional
+        Density of the eigenvalue of J J^T, of its logarithm, or of the singular value. By default "log" for a
+        spectrum over several orders of magnitude, else "lambda".
+    title : str, optional
+        Plain text.
+    ax : Axes, optional
+        Where to draw; without it, a new Figure, which is ``ax.figure`` of the result.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    InvalidParameterError
+        Unknown variable.
+    """
+    samples = None if simulated is None else [simulated]
+    ax = plot_spectra([spectrum], labels=["theory"], simulated=samples, variable=variable, title=title, ax=ax)
+    low, high = (float(end) for end in (spectrum.lambda_min, spectrum.lambda_max))
+    drawn = variable or _fitting_variable([spectrum])
+    ends = [end for end in (low, high) if end > 0 or drawn != "log"]
+    for number, end in enumerate(dict.fromkeys(ends)):
+        text = f"support from {_place(low, drawn):.4g} to {_place(high, drawn):.4g}" if number == 0 else None
+        ax.axvline(_place(end, drawn), color="#555555", linewidth=0.9, linestyle=(0, (4, 3)), zorder=1, label=text)
+    _legend(ax)
+    return ax
+
+
+def plot_spectra(
+    spectra: Sequence,
+    *,
+    labels: Sequence[str],
+    simulated: Sequence | None = None,
+    variable: str | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+):
+    """Several laws in one picture, from dark to light, each with its simulated networks behind it.
+
+    Parameters
+    ----------
+    spectra : sequence of JacobianSpectrum
+    labels : sequence of str
+        One for each, such as "L = 16".
+    simulated : sequence of array (networks, width) or None, optional
+        Singular values, one array for each spectrum.
+    variable, title, ax
+        As for `plot_spectrum`.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    InvalidParameterError
+        Unknown variable, or not as many labels or samples as spectra.
+    """
+    laws = list(spectra)
+    samples = [None] * len(laws) if simulated is None else list(simulated)
+    if not laws or len(labels) != len(laws) or len(samples) != len(laws):
+        raise InvalidParameterError(
+            f"labels and simulated must be as many as spectra >= 1, got {len(labels)}, {len(samples)} and {len(laws)}"
+        )
+    drawn = choice("variable", _fitting_variable(laws) if variable is None else variable, VARIABLES)
+    ax = axes_for(ax, (6.4, 4.0))
+    window, colours = _window(laws, drawn), _colours(len(laws))
+    heights = [
+        _draw_density(ax, law, drawn, window, colour, label)
+        for law, colour, label in zip(laws, colours, labels, strict=True)
+    ]
+    for law, sample, colour in zip(laws, samples, colours, strict=True):
+        if sample is not None:
+            _draw_histogram(ax, law, np.asarray(sample, dtype=np.float64) ** 2, drawn, window, colour)
+    _draw_atoms(ax, laws, samples, drawn, colours)
+    _frame(ax, drawn, window, max(heights))
+    label_axes(ax, *VARIABLES[drawn], title)
+    _legend(ax)
+    return ax
+
+
+def _fitting_variable(laws: Sequence) -> str:
+    ends = [_quantiles(law, 0.1, 0.9) for law in laws]
+    return "log" if any(high > WIDE * low for low, high in ends) else "lambda"
+
+
+def _quantiles(law, *shares: float) -> list[float]:
+    """Quantiles of the mass that is not at 0."""
+    zero = sum(mass for place, mass in _atoms(law) if place == 0)
+    return [float(law.quantile(zero + (1 - zero) * share)) for share in shares]
+
+
+def _atoms(law) -> list[tuple[float, float]]:
+    return [(float(place), float(mass)) for place, mass in law.atoms]
+
+
+def _colours(count: int) -> list[str]:
+    # cividis without its light end, which is faint on white: ordered in grey and for the colour-blind.
+    return [BLUE] if count == 1 else [to_hex(colormaps["cividis"](0.88 * k / (count - 1))) for k in range(count)]
+
+
+def _place(lam, variable: str):
+    return np.sqrt(lam) if variable == "sigma" else lam
+
+
+def _window(laws: Sequence, variable: str) -> tuple[float, float]:
+    """The eigenvalues between which densities are shown."""
+    high = max(float(law.lambda_max) for law in laws)
+    low = min(float(law.lambda_min) for law in laws)
+    if variable == "log":
+        return max(low, min(_quantiles(law, LEFT_OUT)[0] for law in laws), 1e-290), high
+    # From 0, unless the support is a narrow interval away from it.
+    return (low, high) if low > 0.5 * high else (0.0, high)
+
+
+def _grid(law, variable: str, window: tuple[float, float]) -> np.ndarray:
+    """Eigenvalues inside the support, denser towards its ends, where the density may be steep or infinite."""
+    low, high = max(window[0], float(law.lambda_min)), float(law.lambda_max)
+    if not high > low:
+        return np.empty(0)
+    shares = np.sin(0.5 * math.pi * (np.arange(POINTS) + 0.5) / POINTS) ** 2
+    if variable == "log":
+        return np.exp(math.log(low) + math.log(high / low) * shares)
+    return (math.sqrt(low) + (math.sqrt(high) - math.sqrt(low)) * shares) ** 2
+
+
+def _density(law, lam: np.ndarray, variable: str) -> np.ndarray:
+    factor = {"lambda": np.ones_like, "log": lambda x: x, "sigma": lambda x: 2 * np.sqrt(x)}[variable]
+    return np.asarray(law.density(lam), dtype=np.float64) * factor(lam)
+
+
+def _draw_density(ax: Axes, law, variable: str, window: tuple[float, float], colour: str, label: str) -> float:
+    """Draw it; returns the height that a figure should show."""
+    lam = _grid(law, variable, window)
+    density = _density(law, lam, variable)
+    ax.plot(_place(lam, variable), density, color=colour, linewidth=1.6, label=label)
+    return _height(law, lam, density) if np.any(density > 0) else 0.0
+
+
+def _height(law, lam: np.ndarray, density: np.ndarray) -> float:
+    """The largest density, but where it grows towards an end of the support only that of the mass further in."""
+    top = int(np.argmax(density))
+    if 0 < top < len(lam) - 1:
+        return float(density[top])
+    low, high = _quantiles(law, PEAK, 1 - PEAK)
+    inner = density[lam >= low] if top == 0 else density[lam <= high]
+    return float(inner.max(initial=0.0))
+
+
+def _draw_histogram(
+    ax: Axes, law, eigenvalues: np.ndarray, variable: str, window: tuple[float, float], colour: str
+) -> None:
+    values = eigenvalues[~_at_atoms(law, eigenvalues).any(axis=0)]
+    top = max(window[1], float(eigenvalues.max()))
+    if variable == "log":
+        edges = np.geomspace(window[0], top, BINS + 1)
+        widths = np.diff(np.log(edges))
+    else:
+        edges = np.linspace(_place(window[0], variable), _place(top, variable), BINS + 1)
+        widths = np.diff(edges)
+    counts, _ = np.histogram(_place(values, variable), edges)
+    heights = counts / (eigenvalues.size * widths)
+    ax.stairs(heights, edges, fill=True, color=colour, alpha=0.15, linewidth=0, zorder=1)
+    label = f"simulation: {len(eigenvalues)} networks of width {eigenvalues.shape[1]}"
+    shown = label not in ax.get_legend_handles_labels()[1]
+    ax.stairs(heights, edges, color=colour, alpha=0.75, linewidth=0.8, zorder=1.5, label=label if shown else None)
+
+
+def _at_atoms(law, eigenvalues: np.ndarray) -> np.ndarray:
+    """Which eigenvalues are at which atom, (atoms, networks, width)."""
+    reach = [AT_ATOM * place if place else AT_ZERO * eigenvalues.max() for place, _ in _atoms(law)]
+    at = [np.abs(eigenvalues - place) <= width for (place, _), width in zip(_atoms(law), reach, strict=True)]
+    return np.array(at).reshape(len(at), *eigenvalues.shape)
+
+
+def _draw_atoms(ax: Axes, laws: Sequence, samples: Sequence, variable: str, colours: Sequence[str]) -> None:
+    """Point masses as stems on an axis of their own, to the right; crosses are the measured ones."""
+    if not any(_atoms(law) for law in laws):
+        return
+    masses = ax.twinx()
+    for law, sample, colour in zip(laws, samples, colours, strict=True):
+        places = [(place, mass) for place, mass in _atoms(law) if place > 0 or variable != "log"]
+        stem = colour if len(laws) > 1 else VERMILION
+        for place, mass in places:
+            x = _place(place, variable)
+            masses.vlines(x, 0.0, mass, color=stem, linewidth=2.2)
+            masses.plot(x, mass, marker="o", color=stem, linestyle="none", clip_on=False)
+        if sample is not None:
+            at = _at_atoms(law, np.asarray(sample, dtype=np.float64) ** 2)
+            for (place, _), found in zip(_atoms(law), at, strict=True):
+                if place > 0 or variable != "log":
+                    masses.plot(
+                        _place(place, variable),
+                        found.mean(),
+                        marker="x",
+                        markersize=8,
+                        markeredgewidth=1.6,
+                        color="#222222",
+                        linestyle="none",
+                        clip_on=False,
+                    )
+    masses.set_ylim(0.0, 1.05)
+    masses.set_ylabel("mass of an atom")
+    if variable == "log":
+        _note_zero(ax, laws)
+
+
+def _note_zero(ax: Axes, laws: Sequence) -> None:
+    """A logarithmic axis has no place for an atom at 0."""
+    zero = [mass for law in laws for place, mass in _atoms(law) if place == 0]
+    if zero:
+        low, high = min(zero), max(zero)
+        text = f"{low:.3g}" if high - low <= 1e-3 * high else f"{low:.3g} to {high:.3g}"
+        ax.plot([], [], linestyle="none", label=f"at 0: mass {text}")
+
+
+def _frame(ax: Axes, variable: str, window: tuple[float, float], height: float) -> None:
+    low, high = (_place(end, variable) for end in window)
+    if variable == "log":
+        ax.set_xscale("log")
+        ax.set_xlim(low, high * (high / low) ** 0.04)
+    else:
+        ax.set_xlim(low - 0.04 * (high - low), high + 0.06 * (high - low))
+        ax.xaxis.set_major_locator(MaxNLocator(8))
+    if height > 0:
+        ax.set_ylim(0.0, 1.35 * height)
+    ax.grid(color="#dddddd", linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def _legend(ax: Axes) -> None:
+    ax.legend(frameon=False, fontsize="small")

@@ -1,0 +1,51 @@
+"""The largest eigenvalue of J J^T over depth and q_star."""
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+
+from meanfield.plotting.style import SYMBOLS, axes_for, figure_of, label_axes
+
+__all__ = ["plot_lambda_max"]
+
+
+def plot_lambda_max(depth, q_star, lambda_max, *, title: str | None = None, ax: Axes | None = None):
+    """The largest eigenvalue of J J^T as colours, with contours at round values.
+
+    Parameters
+    ----------
+    depth : array (m,)
+    q_star : array (n,)
+    lambda_max : array (n, m)
+        nan where there is none.
+    title : str, optional
+        Plain text.
+    ax : Axes, optional
+        Where to draw; without it, a new Figure, which is ``ax.figure`` of the result.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = axes_for(ax, (6.4, 4.6))
+    values = np.ma.masked_invalid(np.asarray(lambda_max, dtype=np.float64))
+    mesh = ax.pcolormesh(depth, q_star, values, cmap="cividis", norm=LogNorm(), shading="nearest")
+    ax.set_facecolor("#9a9a9a")
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    levels = _round_values(float(values.min()), float(values.max())) if values.count() else []
+    if levels and min(values.shape) > 1:
+        lines = ax.contour(depth, q_star, values, levels=levels, colors="white", linewidths=1.0)
+        ax.clabel(lines, fmt="%g", fontsize="small")
+    figure_of(ax).colorbar(mesh, ax=ax, label=r"largest eigenvalue $\lambda_{\max}$ of $JJ^T$")
+    label_axes(ax, "depth $L$", SYMBOLS["q_star"], title)
+    return ax
+
+
+def _round_values(low: float, high: float) -> list[float]:
+    """1.1, 1.5, 2, 5, 10, 20, ... strictly between the two."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    values = {1.1, 1.5} | {factor * 10.0**decade for decade in decades for factor in (1.0, 2.0, 5.0)}
+    return sorted(value for value in values if low < value < high)
