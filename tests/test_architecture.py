@@ -61,12 +61,15 @@ MEANFIELD_FLOORS = {
 VERIFY_FLOORS = {
     "statistics": 0,
     "scales": 0,
+    "correlation": 0,
     "kernels": 1,
     "networks": 2,
     "linearization": 2,
     "signals": 3,
     "curvature": 3,
+    "curvature_blocks": 3,
     "fisher_networks": 4,
+    "fisher_scatter": 4,
     "spectra": 3,
     "predictions": 4,
     "quantities": 4,
@@ -76,6 +79,7 @@ VERIFY_FLOORS = {
     "reports": 4,
     "comparison": 4,
     "certificate": 4,
+    "finite_width": 5,
     "singular_values": 4,
     "training": 4,
 }

@@ -11,6 +11,12 @@ from importlib import import_module
 
 _NAMES = {
     "certificate": "check compare predict simulate",
+    "curvature": "TopEigenvalues fisher_condition_number fisher_eigenvalues fisher_gram fisher_product "
+    "sigma_max_jacobian top_eigenvalues",
+    "curvature_blocks": "LayerwiseBound block_norms layerwise_bound",
+    "fisher_networks": "FisherSetting fisher_setting fisher_spectrum",
+    "fisher_scatter": "CurvatureScatter curvature_scatter",
+    "finite_width": "Deviation WidthBias width_bias",
     "records": "Prediction Simulation",
     "reports": "Check Report VerificationError",
     "singular_values": "LargestEigenvalues jacobian_lambda_max jacobian_log_singular_values jacobian_singular_values",

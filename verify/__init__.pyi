@@ -4,6 +4,34 @@ from verify.certificate import (
     predict as predict,
     simulate as simulate,
 )
+from verify.curvature import (
+    TopEigenvalues as TopEigenvalues,
+    fisher_condition_number as fisher_condition_number,
+    fisher_eigenvalues as fisher_eigenvalues,
+    fisher_gram as fisher_gram,
+    fisher_product as fisher_product,
+    sigma_max_jacobian as sigma_max_jacobian,
+    top_eigenvalues as top_eigenvalues,
+)
+from verify.curvature_blocks import (
+    LayerwiseBound as LayerwiseBound,
+    block_norms as block_norms,
+    layerwise_bound as layerwise_bound,
+)
+from verify.fisher_networks import (
+    FisherSetting as FisherSetting,
+    fisher_setting as fisher_setting,
+    fisher_spectrum as fisher_spectrum,
+)
+from verify.fisher_scatter import (
+    CurvatureScatter as CurvatureScatter,
+    curvature_scatter as curvature_scatter,
+)
+from verify.finite_width import (
+    Deviation as Deviation,
+    WidthBias as WidthBias,
+    width_bias as width_bias,
+)
 from verify.records import (
     Prediction as Prediction,
     Simulation as Simulation,

@@ -1,4 +1,4 @@
-"""The Fisher information of one network at real inputs, measured: spectrum, top eigenvalues, blocks and bounds.
+"""The Fisher information of one network at real inputs, measured: its spectrum and its largest eigenvalues.
 
 G = (1/T) sum_t J_t^T H_t J_t sums over T inputs; J_t (C, P) is the derivative of the C outputs by all P parameters,
 weights and biases of every layer and of the read-out; H_t is the Hessian of -log p by the outputs: 1 for linear outputs
@@ -8,7 +8,6 @@ ever of size P x P: with H_t = R_t R_t^T (`linearization.output_roots`), the non
 matrix (1/T) (R^T J)(R^T J)^T, whose index is t*k + j for column j of the k columns of R_t, k = C, or C - 1 for softmax.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,17 +16,24 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from meanfield.arguments import choice, integer, scalar
 from meanfield.errors import ConvergenceError, InvalidParameterError
 from meanfield.results import Result
-from verify.linearization import Layers, Linearization, SampleBlocks, checked_layers, linearize, output_roots
+from verify.linearization import (
+    Layers,
+    SampleBlocks,
+    bordered_products,
+    checked_layers,
+    gradient_factors,
+    linearize,
+    output_cotangents,
+    output_roots,
+    spectral_norm,
+)
 
 __all__ = [
-    "LayerwiseBound",
     "TopEigenvalues",
-    "block_norms",
     "fisher_condition_number",
     "fisher_eigenvalues",
     "fisher_gram",
     "fisher_product",
-    "layerwise_bound",
     "sigma_max_jacobian",
     "top_eigenvalues",
 ]
@@ -55,31 +61,6 @@ class TopEigenvalues(Result):
     products: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LayerwiseBound(Result):
-    """lambda_max(G) <= value, for this very network and these inputs.
-
-    Attributes
-    ----------
-    value : float
-        Sum of `terms`.
-    terms : array (depth + 1,)
-        lambda_max(E_t[v_{l,t} x~ x~^T]), x~ = (x^{l-1}, 1), for every layer l and the read-out.
-    product_form : float
-        sum_l max_t[v_{l,t}] lambda_max(E_t x~ x~^T): looser, in quantities that mean-field theory knows.
-    curvature : array (depth + 1, T)
-        v_{l,t}, the largest eigenvalue of J_{l,t}^T H_t J_{l,t}, J_{l,t} the derivative of the outputs by h^l.
-    features : array (depth + 1,)
-        lambda_max(E_t x~ x~^T).
-    """
-
-    value: float
-    terms: np.ndarray
-    product_form: float
-    curvature: np.ndarray
-    features: np.ndarray
-
-
 def fisher_product(layers: Layers, phi, X, direction: Layers, *, output: str = "linear") -> Layers:
     """G v: the Fisher information applied to a direction v, a list of (dW, db).
 
@@ -87,7 +68,7 @@ def fisher_product(layers: Layers, phi, X, direction: Layers, *, output: str = "
     ----------
     layers : list of (W, b)
         W (fan_out, fan_in), used as ``x @ W.T + b``; the last is a linear read-out.
-    phi : Nonlinearity
+    phi : str or Nonlinearity
     X : array (samples, fan_in)
     direction : list of (dW, db)
     output : "linear" or "softmax"
@@ -95,6 +76,19 @@ def fisher_product(layers: Layers, phi, X, direction: Layers, *, output: str = "
     Returns
     -------
     list of (dW, db)
+
+    Raises
+    ------
+    InvalidParameterError
+        Shapes do not fit, or a number is not finite.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> layers = [(rng.standard_normal((6, 4)) / 2, np.zeros(6)), (rng.standard_normal((3, 6)) / 2, np.zeros(3))]
+    >>> X = rng.standard_normal((5, 4))
+    >>> [(dW.shape, db.shape) for dW, db in fisher_product(layers, "tanh", X, layers)]
+    [((6, 4), (6,)), ((3, 6), (3,))]
     """
     linear = linearize(layers, phi, X)
     moved = linear.push(direction)
@@ -108,20 +102,28 @@ def fisher_gram(layers: Layers, phi, X, *, output: str = "linear") -> np.ndarray
     """The Gram matrix with the non-zero spectrum of G, shape (T k, T k), 1/T included.
 
     The arguments are those of `fisher_product`. Memory: 8 (T k)^2 bytes and the activations.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> layers = [(rng.standard_normal((6, 4)) / 2, np.zeros(6)), (rng.standard_normal((3, 6)) / 2, np.zeros(3))]
+    >>> X = rng.standard_normal((5, 4))
+    >>> fisher_gram(layers, "tanh", X).shape, fisher_gram(layers, "tanh", X, output="softmax").shape
+    ((15, 15), (10, 10))
     """
     linear = linearize(layers, phi, X)
-    start = _cotangents(linear, output)
+    start = output_cotangents(linear.outputs, output)
     T, k = start.shape[:2]
     gram = np.zeros((T * k, T * k))
     rows = max(1, _ROWS // k)
-    for features, delta in _factors(linear, start):
+    for features, delta in gradient_factors(linear, start):
         flat = delta.reshape(T * k, -1)
         for first in range(0, T, rows):
             # The lower triangle alone, in strips of whole inputs.
             last = min(first + rows, T)
             strip = flat[first * k : last * k] @ flat[: last * k].T
             strip = strip.reshape(last - first, k, last, k)
-            strip *= _bordered_products(features[first:last], features[:last])[:, None, :, None]
+            strip *= bordered_products(features[first:last], features[:last])[:, None, :, None]
             gram[first * k : last * k, : last * k] += strip.reshape((last - first) * k, last * k)
     gram /= T
     upper = np.triu_indices(T * k, 1) if T * k <= _ROWS else None
@@ -138,12 +140,31 @@ def fisher_eigenvalues(layers: Layers, phi, X, *, output: str = "linear") -> np.
     """The non-zero spectrum of G, descending, shape (T k,); eigenvalues at rounding are zeros of G.
 
     The arguments are those of `fisher_product`. k = C, or C - 1 for softmax.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> layers = [(rng.standard_normal((6, 4)) / 2, np.zeros(6)), (rng.standard_normal((3, 6)) / 2, np.zeros(3))]
+    >>> X = rng.standard_normal((5, 4))
+    >>> bool((np.diff(fisher_eigenvalues(layers, "tanh", X)) <= 0).all())
+    True
     """
     return np.linalg.eigvalsh(fisher_gram(layers, phi, X, output=output))[::-1]
 
 
 def fisher_condition_number(layers: Layers, phi, X, *, output: str = "linear") -> float:
-    """Largest over smallest eigenvalue of G among those above rounding."""
+    """Largest over smallest eigenvalue of G among those above rounding.
+
+    The arguments are those of `fisher_product`.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> layers = [(rng.standard_normal((6, 4)) / 2, np.zeros(6)), (rng.standard_normal((3, 6)) / 2, np.zeros(3))]
+    >>> X = rng.standard_normal((5, 4))
+    >>> fisher_condition_number(layers, "tanh", X) > 1
+    True
+    """
     eigenvalues = fisher_eigenvalues(layers, phi, X, output=output)
     resolved = eigenvalues[eigenvalues > len(eigenvalues) * EPS * eigenvalues[0]]
     return float(resolved[0] / resolved[-1])
@@ -179,6 +200,15 @@ def top_eigenvalues(
     (1/T) (R^T J)(R^T J)^T by one backward pass, which makes a direction, and one forward pass, which applies it. Its
     vectors are short, so keeping them orthogonal costs nothing. Blocks of inputs whose activations do not fit into
     1 GiB are linearised again at every product.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> layers = [(rng.standard_normal((6, 4)) / 2, np.zeros(6)), (rng.standard_normal((3, 6)) / 2, np.zeros(3))]
+    >>> X = rng.standard_normal((5, 4))
+    >>> found = top_eigenvalues(layers, "tanh", X)
+    >>> bool(abs(found.values[0] - fisher_eigenvalues(layers, "tanh", X)[0]) <= found.errors[0] + 1e-12)
+    True
     """
     top = integer("count", count, low=1)
     scalar("tolerance", tolerance, low=0.0, open_low=True)
@@ -232,64 +262,6 @@ class _GramOperator(LinearOperator):
         return np.concatenate(images).reshape(x.shape) / self.samples
 
 
-def block_norms(layers: Layers, phi, X, *, output: str = "linear") -> np.ndarray:
-    """Largest singular values of the blocks of G, shape (depth + 1, depth + 1); a block holds one layer's W and b.
-
-    The arguments are those of `fisher_product`. The largest row sum bounds lambda_max(G) (block Gershgorin), and so
-    does the sum of the diagonal, since G is positive semi-definite.
-
-    Notes
-    -----
-    G_ab = J_a^T J_b/T. With the Gram matrix of each layer K_a = F_a F_a^T, J_a = sqrt(T) F_a U_a with orthonormal rows
-    U_a, so the singular values of G_ab are those of F_a^T F_b. Memory: 8 (depth + 1) (T k)^2 bytes.
-    """
-    linear = linearize(layers, phi, X)
-    factors = []
-    for features, delta in _factors(linear, _cotangents(linear, output)):
-        T, k = delta.shape[:2]
-        flat = delta.reshape(T * k, -1)
-        gram = (flat @ flat.T).reshape(T, k, T, k) * _bordered_products(features, features)[:, None, :, None]
-        values, vectors = np.linalg.eigh(gram.reshape(T * k, T * k) / T)
-        kept = values > len(values) * EPS * values[-1]
-        factors.append(vectors[:, kept] * np.sqrt(values[kept]))
-    factors.reverse()
-    norms = np.empty((len(factors), len(factors)))
-    for i, first in enumerate(factors):
-        for j, second in enumerate(factors[: i + 1]):
-            norms[i, j] = norms[j, i] = _norm(first.T @ second)
-    return norms
-
-
-def layerwise_bound(layers: Layers, phi, X, *, output: str = "linear") -> LayerwiseBound:
-    """A bound on lambda_max(G) that holds for every network and every set of inputs.
-
-    The arguments are those of `fisher_product`.
-
-    Notes
-    -----
-    G is positive semi-definite, so lambda_max(G) <= sum_l lambda_max(G_ll) over its diagonal blocks, one a layer. With
-    x~ = (x^{l-1}, 1), G_ll = E_t[x~ x~^T (x) J_{l,t}^T H_t J_{l,t}], and J^T H J <= v_{l,t} 1 gives
-    lambda_max(G_ll) <= lambda_max(E_t[v_{l,t} x~ x~^T]) <= max_t[v_{l,t}] lambda_max(E_t x~ x~^T). v_{l,t} is at most
-    lambda_max(H_t) sigma_max(J_{l,t})^2, and equal to it for linear outputs.
-    """
-    linear = linearize(layers, phi, X)
-    curvature, terms, features = [], [], []
-    for x, delta in _factors(linear, _cotangents(linear, output)):
-        v = np.linalg.eigvalsh(delta @ delta.transpose(0, 2, 1))[:, -1]
-        bordered = np.concatenate([x, np.ones((len(x), 1))], axis=1)
-        curvature.insert(0, v)
-        features.insert(0, _top_second_moment(bordered))
-        terms.insert(0, _top_second_moment(np.sqrt(np.maximum(v, 0.0))[:, None] * bordered))
-    largest = np.array([v.max() for v in curvature])
-    return LayerwiseBound(
-        value=float(np.sum(terms)),
-        terms=np.array(terms),
-        product_form=float(largest @ np.array(features)),
-        curvature=np.array(curvature),
-        features=np.array(features),
-    )
-
-
 def sigma_max_jacobian(layers: Layers, phi, X, *, of: str = "features") -> np.ndarray:
     """The largest singular value of the input-output Jacobian at every input, shape (samples,).
 
@@ -299,6 +271,14 @@ def sigma_max_jacobian(layers: Layers, phi, X, *, of: str = "features") -> np.nd
         As for `fisher_product`.
     of : "features" or "outputs"
         The Jacobian of the last hidden layer's activations x^depth by the input, or that of the read-out's outputs.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> layers = [(rng.standard_normal((6, 4)) / 2, np.zeros(6)), (rng.standard_normal((3, 6)) / 2, np.zeros(3))]
+    >>> X = rng.standard_normal((5, 4))
+    >>> sigma_max_jacobian(layers, "tanh", X, of="outputs").shape
+    (5,)
     """
     linear = linearize(layers, phi, X)
     if choice("of", of, ("features", "outputs")) == "outputs":
@@ -310,42 +290,5 @@ def sigma_max_jacobian(layers: Layers, phi, X, *, of: str = "features") -> np.nd
         J = linear.slope(0)[t, :, None] * linear.weights[0]
         for layer, W in enumerate(linear.weights[1:-1], start=1):
             J = linear.slope(layer)[t, :, None] * (W @ J)
-        norms.append(_norm(J))
+        norms.append(spectral_norm(J))
     return np.array(norms)
-
-
-def _norm(matrix: np.ndarray) -> float:
-    """Spectral norm, through the smaller Gram matrix: half the digits, for the largest one enough."""
-    gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
-    if len(gram) < 64:
-        return float(np.sqrt(np.linalg.eigvalsh(gram)[-1]))
-    top = eigsh(gram, k=1, which="LA", v0=np.ones(len(gram)), return_eigenvectors=False)
-    return float(np.sqrt(top[0]))
-
-
-def _cotangents(linear: Linearization, output: str) -> np.ndarray:
-    """R_t^T at every input, shape (T, k, C)."""
-    roots = output_roots(linear.outputs, output)
-    if roots is None:
-        T, C = linear.outputs.shape
-        return np.broadcast_to(np.eye(C), (T, C, C))
-    return roots.transpose(0, 2, 1)
-
-
-def _factors(linear: Linearization, start: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """From the read-out down: (x^{l-1} (T, N), R^T dh^g/dh^l (T, k, N_l)); a row of R^T J_l is their outer product."""
-    for layer, delta in linear.backward(start):
-        yield linear.below(layer), delta
-
-
-def _bordered_products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Scalar products of (x, 1) and (y, 1): the 1 stands for the bias."""
-    products = x @ y.T
-    products += 1.0
-    return products
-
-
-def _top_second_moment(x: np.ndarray) -> float:
-    """lambda_max(E_t x_t x_t^T), from the smaller of its two Gram matrices."""
-    gram = x @ x.T if len(x) <= x.shape[1] else x.T @ x
-    return float(np.linalg.eigvalsh(gram)[-1]) / len(x)

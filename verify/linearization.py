@@ -7,12 +7,26 @@ A direction in parameter space is a list of (dW, db) of the same shapes.
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from scipy.sparse.linalg import eigsh
 
 from meanfield.arguments import choice, interval
 from meanfield.errors import InvalidParameterError
+from meanfield.expressions import as_nonlinearity
 from meanfield.nonlinearity import Nonlinearity
 
-__all__ = ["OUTPUTS", "Layers", "Linearization", "SampleBlocks", "checked_layers", "linearize", "output_roots"]
+__all__ = [
+    "OUTPUTS",
+    "Layers",
+    "Linearization",
+    "SampleBlocks",
+    "bordered_products",
+    "checked_layers",
+    "gradient_factors",
+    "linearize",
+    "output_cotangents",
+    "output_roots",
+    "spectral_norm",
+]
 
 OUTPUTS = ("linear", "softmax")
 Layers = Sequence[tuple[np.ndarray, np.ndarray]]
@@ -101,8 +115,8 @@ class Linearization:
         return moved
 
 
-def linearize(layers: Layers, phi: Nonlinearity, X) -> Linearization:
-    """The linearisation of a network at inputs `X` (samples, fan_in).
+def linearize(layers: Layers, phi, X) -> Linearization:
+    """The linearisation of a network of nonlinearity `phi` (str or Nonlinearity) at inputs `X` (samples, fan_in).
 
     Raises
     ------
@@ -112,7 +126,7 @@ def linearize(layers: Layers, phi: Nonlinearity, X) -> Linearization:
     return Linearization(*checked_layers(layers, phi, X))
 
 
-def checked_layers(layers: Layers, phi: Nonlinearity, X) -> tuple[Layers, Nonlinearity, np.ndarray]:
+def checked_layers(layers: Layers, phi, X) -> tuple[Layers, Nonlinearity, np.ndarray]:
     """The arguments of a network in float64, with shapes that fit.
 
     Raises
@@ -135,7 +149,7 @@ def checked_layers(layers: Layers, phi: Nonlinearity, X) -> tuple[Layers, Nonlin
             )
         checked.append((matrix, bias))
         fan_in = matrix.shape[0]
-    return checked, phi, inputs
+    return checked, as_nonlinearity(phi), inputs
 
 
 class SampleBlocks:
@@ -188,3 +202,34 @@ def output_roots(outputs: np.ndarray, output: str) -> np.ndarray | None:
     basis = -axis[:, :, None] * (axis[:, None, 1:] / (1 + roots[:, :1])[:, :, None])
     basis[:, 1:] += np.eye(C - 1)
     return roots[:, :, None] * basis
+
+
+def output_cotangents(outputs: np.ndarray, output: str) -> np.ndarray:
+    """R_t^T at every input, shape (T, k, C), from the outputs (T, C)."""
+    roots = output_roots(outputs, output)
+    if roots is None:
+        T, C = outputs.shape
+        return np.broadcast_to(np.eye(C), (T, C, C))
+    return roots.transpose(0, 2, 1)
+
+
+def gradient_factors(linear: Linearization, start: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """From the read-out down: (x^{l-1} (T, N), R^T dh^g/dh^l (T, k, N_l)); a row of R^T J_l is their outer product."""
+    for layer, delta in linear.backward(start):
+        yield linear.below(layer), delta
+
+
+def bordered_products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Scalar products of (x, 1) and (y, 1): the 1 stands for the bias."""
+    products = x @ y.T
+    products += 1.0
+    return products
+
+
+def spectral_norm(matrix: np.ndarray) -> float:
+    """Spectral norm, through the smaller Gram matrix: half the digits, for the largest one enough."""
+    gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+    if len(gram) < 64:
+        return float(np.sqrt(np.linalg.eigvalsh(gram)[-1]))
+    top = eigsh(gram, k=1, which="LA", v0=np.ones(len(gram)), return_eigenvectors=False)
+    return float(np.sqrt(top[0]))

@@ -1,0 +1,224 @@
+"""The Fisher information of many random networks at random or given inputs."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from meanfield.arguments import choice, integer, interval, scalar, seed_sequence
+from meanfield.errors import InvalidParameterError
+from meanfield.expressions import as_nonlinearity
+from meanfield.nonlinearity import Nonlinearity
+from meanfield.sweeps import sweep
+from meanfield.weights import ENSEMBLES, ensemble
+from verify.curvature import fisher_eigenvalues
+from verify.linearization import OUTPUTS, Layers
+
+__all__ = [
+    "FisherSetting",
+    "children",
+    "draw_inputs",
+    "draw_layers",
+    "draw_network",
+    "fisher_setting",
+    "fisher_spectrum",
+]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FisherSetting:
+    """What a random network and its inputs are drawn from; `fisher_setting` checks it.
+
+    Attributes
+    ----------
+    widths : tuple of int
+        Of the input, the hidden layers and the output.
+    inputs : array (samples, widths[0]), optional
+        The same for all networks; without them every network has its own, of |x|^2/dimension = input_norm and mean
+        overlap `overlap`.
+    """
+
+    phi: Nonlinearity
+    sigma_w: float
+    sigma_b: float
+    widths: tuple[int, ...]
+    samples: int
+    input_norm: float = 1.0
+    overlap: float = 0.0
+    weights: str = "gaussian"
+    output: str = "linear"
+    inputs: np.ndarray | None = None
+
+
+def fisher_setting(
+    phi,
+    sigma_w,
+    sigma_b,
+    *,
+    width,
+    depth,
+    samples,
+    outputs=1,
+    input_norm=1.0,
+    overlap=0.0,
+    weights="gaussian",
+    output="linear",
+    inputs=None,
+) -> FisherSetting:
+    """A FisherSetting from the arguments of `fisher_spectrum`; `inputs` decide samples and the input's width.
+
+    Raises
+    ------
+    InvalidParameterError
+        An argument is outside its range.
+    """
+    layers = integer("depth", depth, low=1)
+    if isinstance(width, Sequence | np.ndarray) and not isinstance(width, str):
+        sizes = [integer("each of width", each, low=1) for each in width]
+        if len(sizes) != layers + 1:
+            raise InvalidParameterError(
+                f"width must be one integer or one for the input and each of {layers} hidden layers, got {len(sizes)}"
+            )
+    else:
+        sizes = [integer("width", width, low=1)] * (layers + 1)
+    lowest = 1 if choice("output", output, OUTPUTS) == "linear" else 2
+    X = None
+    if inputs is not None:
+        X = interval("inputs", inputs)
+        if X.ndim != 2:
+            raise InvalidParameterError(f"inputs must have shape (samples, dimension), got {X.shape}")
+        samples, sizes[0] = X.shape
+    return FisherSetting(
+        phi=as_nonlinearity(phi),
+        sigma_w=scalar("sigma_w", sigma_w, low=0.0, open_low=True),
+        sigma_b=scalar("sigma_b", sigma_b, low=0.0),
+        widths=(*sizes, integer("outputs", outputs, low=lowest)),
+        samples=integer("samples", samples, low=1),
+        input_norm=scalar("input_norm", input_norm, low=0.0, open_low=True),
+        overlap=scalar("overlap", overlap, low=0.0, high=1.0),
+        weights=choice("weights", weights, ENSEMBLES),
+        output=output,
+        inputs=X,
+    )
+
+
+def fisher_spectrum(
+    phi,
+    sigma_w,
+    sigma_b,
+    *,
+    width,
+    depth,
+    samples,
+    networks,
+    outputs=1,
+    input_norm=1.0,
+    overlap=0.0,
+    weights="gaussian",
+    output="linear",
+    seed=0,
+    executor=None,
+) -> np.ndarray:
+    """Non-zero spectra of the Fisher information of random networks, all parameters counted, biases included.
+
+    Parameters
+    ----------
+    phi : str or Nonlinearity
+    sigma_w : float, > 0
+    sigma_b : float, >= 0
+    width : int or sequence of int (depth + 1,)
+        Of the input and the hidden layers; one number for all.
+    depth : int, >= 1
+        Hidden layers; a linear read-out of the same law follows.
+    samples, networks, outputs : int, >= 1
+    input_norm : float, > 0
+        |x|^2/dimension of every input, exactly.
+    overlap : float, in [0, 1]
+        x.y/(|x||y|) of two inputs: of its mean, with a spread of (1 - overlap)/sqrt(dimension).
+    weights : "gaussian" or "orthogonal"
+    output : "linear" or "softmax"
+    seed : int or SeedSequence
+    executor : concurrent.futures.Executor, optional
+        It does not change a bit.
+
+    Returns
+    -------
+    array (networks, samples*k)
+        Each row in falling order; k = outputs, or outputs - 1 for softmax.
+
+    Raises
+    ------
+    InvalidParameterError
+        An argument is outside its range.
+    NonlinearityError
+        phi cannot be used.
+
+    Notes
+    -----
+    G = (1/samples) sum_t J_t^T H_t J_t through its Gram matrix of size samples*k (`verify.curvature`).
+
+    Examples
+    --------
+    >>> spectra = fisher_spectrum("tanh", 1.2, 0.1, width=30, depth=3, samples=8, outputs=2, networks=4)
+    >>> spectra.shape
+    (4, 16)
+    """
+    setting = fisher_setting(
+        phi,
+        sigma_w,
+        sigma_b,
+        width=width,
+        depth=depth,
+        samples=samples,
+        outputs=outputs,
+        input_norm=input_norm,
+        overlap=overlap,
+        weights=weights,
+        output=output,
+    )
+    seeds = children(seed_sequence(seed), integer("networks", networks, low=1))
+    return np.array(sweep(partial(_spectrum, setting), seeds, executor=executor))
+
+
+def _spectrum(setting: FisherSetting, seed: np.random.SeedSequence) -> np.ndarray:
+    layers, X = draw_network(setting, seed)
+    return fisher_eigenvalues(layers, setting.phi, X, output=setting.output)
+
+
+def children(seed: np.random.SeedSequence, count: int) -> list[np.random.SeedSequence]:
+    """The first `count` children of a seed, the same ones at every call."""
+    return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key, pool_size=seed.pool_size).spawn(count)
+
+
+def draw_network(setting: FisherSetting, seed: np.random.SeedSequence) -> tuple[Layers, np.ndarray]:
+    """One network and its inputs (samples, dimension)."""
+    own, data = children(seed, 2)
+    layers = draw_layers(setting, np.random.default_rng(own))
+    if setting.inputs is not None:
+        return layers, setting.inputs
+    rng = np.random.default_rng(data)
+    return layers, draw_inputs(rng, setting.samples, setting.widths[0], setting.input_norm, setting.overlap)
+
+
+def draw_layers(setting: FisherSetting, rng: np.random.Generator) -> Layers:
+    """Weights and biases of one network, the read-out included."""
+    law = ensemble(setting.weights)
+    return [
+        (law.sample(rng, fan_out, fan_in, setting.sigma_w), setting.sigma_b * rng.standard_normal(fan_out))
+        for fan_in, fan_out in zip(setting.widths[:-1], setting.widths[1:], strict=True)
+    ]
+
+
+def draw_inputs(
+    rng: np.random.Generator, samples: int, dimension: int, input_norm: float, overlap: float
+) -> np.ndarray:
+    """Inputs (samples, dimension) with exact lengths, a common component of weight `overlap`, the rest uniform."""
+    if dimension == 1:
+        return np.full((samples, 1), math.sqrt(input_norm))
+    draws = rng.standard_normal((samples + 1, dimension))
+    common = draws[0] / np.linalg.norm(draws[0])
+    own = draws[1:] - np.outer(draws[1:] @ common, common)
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    return math.sqrt(dimension * input_norm) * (math.sqrt(overlap) * common + math.sqrt(1 - overlap) * own)

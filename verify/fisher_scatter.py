@@ -1,0 +1,152 @@
+"""lambda_max of the Fisher information against the Jacobian's largest singular value, network by network."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from meanfield.arguments import integer, seed_sequence
+from meanfield.results import Result
+from meanfield.sweeps import sweep
+from verify.correlation import pearson
+from verify.curvature import sigma_max_jacobian, top_eigenvalues
+from verify.curvature_blocks import layerwise_bound
+from verify.fisher_networks import FisherSetting, children, draw_network
+from verify.training.storage import load, run_key, save
+
+__all__ = ["CurvatureScatter", "curvature_scatter", "predicted_seconds"]
+
+JACOBIAN_INPUTS = 30
+# Lanczos iterations take about that many products; each is a backward and a forward pass with its weight gradients.
+_PRODUCTS = 24
+_FIELDS = ("lambda_max", "error", "sigma_max_squared", "layerwise")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CurvatureScatter(Result):
+    """One entry for each network, in the order of the settings and then of the networks.
+
+    Attributes
+    ----------
+    setting : array (n,)
+        Which of the settings it was drawn from.
+    lambda_max : array (n,)
+        Of the Fisher information.
+    error : array (n,)
+        Bound on the numerical error of lambda_max.
+    sigma_max_squared : array (n,)
+        Square of the largest singular value of the Jacobian of the outputs by the input, its mean over at most 30
+        inputs.
+    layerwise : array (n,)
+        The layerwise bound on lambda_max, evaluated on the network.
+    """
+
+    setting: np.ndarray
+    lambda_max: np.ndarray
+    error: np.ndarray
+    sigma_max_squared: np.ndarray
+    layerwise: np.ndarray
+
+    def pearson(self, settings: Sequence[int], *, level: float = 0.95) -> tuple[float, float, float]:
+        """Correlation of lambda_max and sigma_max_squared over the networks of these settings, with its interval."""
+        chosen = np.isin(self.setting, list(settings))
+        return pearson(self.sigma_max_squared[chosen], self.lambda_max[chosen], level=level)
+
+
+def curvature_scatter(
+    settings: Sequence[FisherSetting], *, networks, seed=0, folder: Path | None = None, executor=None
+) -> CurvatureScatter:
+    """Measure `networks` random networks of each setting.
+
+    Parameters
+    ----------
+    settings : sequence of FisherSetting
+        From `fisher_networks.fisher_setting`.
+    networks : int, >= 1
+        Of each setting. Network i has the same seed in every setting.
+    seed : int or SeedSequence
+    folder : Path, optional
+        Where each network's numbers are kept, one file each; what is there already, of the same run, is not computed
+        again.
+    executor : concurrent.futures.Executor, optional
+        It does not change a bit.
+
+    Returns
+    -------
+    CurvatureScatter
+
+    Raises
+    ------
+    InvalidParameterError
+        The folder holds another run.
+    """
+    root = seed_sequence(seed)
+    seeds = children(root, integer("networks", networks, low=1))
+    items = [(index, setting, child) for index, setting in enumerate(settings) for child in seeds]
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    rows = np.array(sweep(partial(_measured, folder), items, executor=executor))
+    return CurvatureScatter(
+        setting=np.repeat(np.arange(len(settings)), len(seeds)), **dict(zip(_FIELDS, rows.T, strict=True))
+    )
+
+
+def predicted_seconds(settings: Sequence[FisherSetting], networks: int) -> float:
+    """Rough time of `curvature_scatter` on one core, from the number of operations and the speed of this machine."""
+    A, B = np.ones((1000, 400)), np.ones((400, 400))
+    product = A @ B
+    start = time.perf_counter()
+    for _ in range(8):
+        np.matmul(A, B, out=product)
+    rate = 8 * 2 * A.shape[0] * B.size / (time.perf_counter() - start)
+    return networks * sum(map(_operations, settings)) / rate
+
+
+def _operations(setting: FisherSetting) -> float:
+    weights = sum(a * b for a, b in zip(setting.widths[:-1], setting.widths[1:], strict=True))
+    per_sample = 2.0 * weights
+    products = 4 * _PRODUCTS * setting.samples * per_sample
+    backward = setting.widths[-1] * (setting.samples + JACOBIAN_INPUTS) * per_sample
+    return products + backward
+
+
+def _measured(folder: Path | None, item: tuple[int, FisherSetting, np.random.SeedSequence]) -> list[float]:
+    index, setting, seed = item
+    if folder is None:
+        return _measure(setting, seed)
+    path = folder / f"{index:03d}-{seed.spawn_key[-1]:05d}.npz"
+    key = _key(setting, seed)
+    known = load(path, key)
+    if known is None:
+        known = {"numbers": np.array(_measure(setting, seed))}
+        save(path, key, known)
+    return known["numbers"].tolist()
+
+
+def _key(setting: FisherSetting, seed: np.random.SeedSequence) -> dict:
+    inputs = setting.inputs
+    return run_key(
+        function="curvature_scatter",
+        phi=setting.phi.name,
+        sigma_w=setting.sigma_w,
+        sigma_b=setting.sigma_b,
+        widths=setting.widths,
+        samples=setting.samples,
+        input_norm=setting.input_norm,
+        overlap=setting.overlap,
+        weights=setting.weights,
+        output=setting.output,
+        inputs=None if inputs is None else float(np.abs(inputs).sum()),
+        seed=[seed.entropy, *seed.spawn_key],
+    )
+
+
+def _measure(setting: FisherSetting, seed: np.random.SeedSequence) -> list[float]:
+    layers, X = draw_network(setting, seed)
+    top = top_eigenvalues(layers, setting.phi, X, output=setting.output)
+    norms = sigma_max_jacobian(layers, setting.phi, X[:JACOBIAN_INPUTS], of="outputs")
+    bound = layerwise_bound(layers, setting.phi, X, output=setting.output)
+    return [float(top.values[0]), float(top.errors[0]), float(np.mean(norms**2)), bound.value]
