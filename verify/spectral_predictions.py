@@ -1,0 +1,98 @@
+"""What the theory says of moments of J J^T and of E ln sigma, with error bounds."""
+
+import math
+
+import numpy as np
+
+from meanfield.errors import InvalidParameterError
+from meanfield.freeprob import gaussian_pushforward
+from meanfield.maps import moments, propagate
+from verify.signals import SignalSetting
+
+__all__ = ["predict_spectra"]
+
+EPS = float(np.finfo(np.float64).eps)
+# Less mass than this at slope 0 is the far tail of slopes that fade, not an interval where they vanish.
+VANISHING = 1e-12
+
+
+def predict_spectra(setting: SignalSetting) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """ "jacobian_moment" and "mean_log_sigma": value and error bound, in the shapes that `traces.measure` gives.
+
+    Notes
+    -----
+    m_1 = prod chi^l; relative variances add in a free product, m_2/m_1^2 = 1 + sum_l (mu_2/mu_1^2 - 1 - s_1), where s_1
+    is -1 for Gaussian and 0 for orthogonal weights; ln determinants add, E ln sigma = sum_l (ln sigma_w
+    + E ln phi'^2/2 - 1/2), the last term for Gaussian weights only.
+
+    References
+    ----------
+    .. [1] Pennington et al., arXiv:1802.09979, eqs. 21-22. [2] U. Haagerup, F. Larsen, J. Funct. Anal. 176 (2000) 331.
+    """
+    q, error = _lengths(setting)
+    found = {}
+    if "jacobian_moment" in setting.quantities:
+        found["jacobian_moment"] = _first_moments(setting, q, error)
+    if "mean_log_sigma" in setting.quantities:
+        found["mean_log_sigma"] = _mean_log(setting, q, error)
+    return found
+
+
+def _lengths(setting: SignalSetting) -> tuple[np.ndarray, np.ndarray]:
+    """q^l and its error, layer by layer."""
+    law = setting.law
+    if setting.lengths == "reset":
+        return np.full(law.depth, setting.q0), np.zeros(law.depth)
+    path = propagate(law.phi, law.sigma_w, law.sigma_b, depth=law.depth, q0=setting.q0)
+    return path.q, path.errors["q"]
+
+
+def _first_moments(setting: SignalSetting, q: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    law = setting.law
+    gaussian = float(law.weights == "gaussian")
+    here, below, above = (moments(law.phi, length) for length in (q, np.maximum(q - error, 0.0), q + error))
+    # An interval of q, not a slope: it holds at kinks and jumps of the moments too.
+    log_chi, log_chi_error = _with_interval(*(np.log(law.sigma_w**2 * each.mu_1) for each in (here, below, above)))
+    log_chi_error = log_chi_error + here.errors["mu_1"] / here.mu_1
+    spread, spread_error = _with_interval(*(each.mu_2 / each.mu_1**2 - 1 for each in (here, below, above)))
+    relative = here.errors["mu_2"] / here.mu_2 + 2 * here.errors["mu_1"] / here.mu_1
+    spread_error = spread_error + (spread + 1) * (relative + 4 * EPS)
+    first = math.exp(log_chi.sum())
+    shape = 1 + float((spread + gaussian).sum())
+    values = np.array([first, first**2 * shape])
+    doubt = float(log_chi_error.sum()) + 4 * EPS * law.depth
+    bounds = values * np.expm1(np.array([doubt, 2 * doubt])) + np.array([0.0, first**2 * float(spread_error.sum())])
+    return values, bounds
+
+
+def _mean_log(setting: SignalSetting, q: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    law = setting.law
+    gaussian = float(law.weights == "gaussian")
+    value, bound = law.depth * (math.log(law.sigma_w) - 0.5 * gaussian), 0.0
+    known: dict[float, tuple[float, float, float]] = {}
+    for length, doubt in zip(q.tolist(), error.tolist(), strict=True):
+        if length not in known:
+            known[length] = _mean_log_slope(setting, length)
+        mean, own, slope = known[length]
+        value += 0.5 * mean
+        bound += 0.5 * (own + slope * doubt)
+    return np.array([value]), np.array([bound + 8 * EPS * law.depth])
+
+
+def _mean_log_slope(setting: SignalSetting, q: float) -> tuple[float, float, float]:
+    """E ln phi'^2 at variance q, its error bound, and its derivative by q in absolute value."""
+    phi = setting.law.phi
+    first, second = (gaussian_pushforward(phi.derivative, q, kinks=phi.kinks_between, partition=k) for k in (0, 1))
+    if first.mass_at_zero > VANISHING:
+        raise InvalidParameterError(
+            f"quantities must not hold mean_log_sigma where phi' vanishes on an interval: for {phi.name} it is -inf"
+        )
+    assert first.sensitivity is not None
+    slope = abs(float((first.sensitivity @ np.log(first.nodes)).real))
+    # What the law calls 0 is a far tail of slopes, none below 1e-308.
+    error = abs(first.mean_log - second.mean_log) + 1500 * first.mass_at_zero + 32 * EPS
+    return first.mean_log, error, slope
+
+
+def _with_interval(here: np.ndarray, below: np.ndarray, above: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return here, np.maximum(np.abs(below - here), np.abs(above - here))
