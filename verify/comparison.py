@@ -8,7 +8,7 @@ import numpy as np
 from meanfield.errors import InvalidParameterError
 from verify.quantities import QUANTITIES, Place
 from verify.records import Prediction, Simulation
-from verify.reports import Check, listed
+from verify.reports import Check, entry_name, listed
 from verify.sampling import estimate
 from verify.scales import LOG, ROUNDING
 from verify.statistics import Extrapolation, p_values, t_quantile
@@ -159,7 +159,7 @@ def make_checks(comparisons: Sequence[Comparison], adjusted: np.ndarray, *, leve
             p = float(adjusted[len(checks)])
             checks.append(
                 Check(
-                    name=", ".join(part for part in (comparison.quantity, label, f"layer {layer}") if part),
+                    name=entry_name(comparison.quantity, label, layer),
                     quantity=comparison.quantity,
                     label=label,
                     layer=layer,

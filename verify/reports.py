@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from meanfield.errors import MeanFieldError
 from meanfield.results import Result
 
-__all__ = ["Check", "Report", "VerificationError", "listed", "make_report"]
+__all__ = ["Check", "Report", "VerificationError", "entry_name", "listed", "make_report"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -123,6 +123,11 @@ def make_report(
         widths=tuple(widths),
         networks=networks,
     )
+
+
+def entry_name(quantity: str, label: str, layer: int) -> str:
+    """One entry of a quantity in words: "c, c0 = 0.5, layer 3"."""
+    return ", ".join(part for part in (quantity, label, f"layer {layer}") if part)
 
 
 def listed(items: Sequence) -> str:

@@ -11,7 +11,7 @@ from verify.networks import METHODS, NetworkLaw
 from verify.quantities import QUANTITIES
 from verify.signals import LENGTHS, SignalSetting
 
-__all__ = ["checked_setting", "checked_widths", "plain_setting"]
+__all__ = ["checked_setting", "checked_width", "checked_widths", "plain_setting"]
 
 
 def checked_setting(
@@ -43,11 +43,16 @@ def checked_setting(
     )
 
 
+def checked_width(name: str, width, setting: SignalSetting) -> int:
+    """One width, with room for all inputs and one more direction."""
+    return integer(name, width, low=2 + len(setting.c0))
+
+
 def checked_widths(widths, setting: SignalSetting) -> tuple[int, ...]:
-    """Different widths, each with room for all inputs and one more direction."""
+    """One or more widths, all different."""
     if isinstance(widths, str) or not isinstance(widths, Iterable):
         raise InvalidParameterError(f"widths must be a sequence of integers, got {widths!r}")
-    numbers = tuple(integer("widths", width, low=2 + len(setting.c0)) for width in widths)
+    numbers = tuple(checked_width("widths", width, setting) for width in widths)
     _refuse_repeated("widths", numbers)
     return numbers
 

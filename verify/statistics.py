@@ -8,7 +8,8 @@ from scipy.special import stdtr, stdtrit
 
 __all__ = ["CURVATURE", "Extrapolation", "extrapolate", "holm", "p_values", "t_quantile"]
 
-# The term of order 1/width^2 is taken to be at most CURVATURE (|b| + v)^2/width^2; measured ones stay below 0.3 of it.
+# The term of order 1/width^2 is taken to be at most CURVATURE (|b| + v)^2/width^2. In simulations of tanh, ReLU and GELU,
+# ordered to chaotic, it was 0.0 to 0.4 times (|b| + v)^2/width^2.
 CURVATURE = 0.5
 
 

@@ -1,0 +1,204 @@
+"""How far networks of one width are from the theory of infinite width, and how wide they must be to come near."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from meanfield.arguments import integer, scalar, seed_sequence
+from meanfield.results import Result
+from verify.certificate import predict
+from verify.quantities import QUANTITIES
+from verify.reports import entry_name, listed
+from verify.sampling import sample
+from verify.settings import checked_setting, checked_width
+
+__all__ = ["Deviation", "WidthBias", "width_bias"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Deviation(Result):
+    """What finite width does to one number of the theory.
+
+    Attributes
+    ----------
+    name, quantity, label, layer
+        As in a Check.
+    theory : float
+        At infinite width.
+    bias, standard_error : float
+        Typical network (mean on the quantity's scale) less theory, and its error.
+    spread : float
+        Standard deviation from network to network.
+    deviation : float
+        Root mean square distance of one network from the theory, on the scale: relative for q and chi, in units of
+        1 - c^2 for c.
+    required_width, required_width_error : float
+        Where that distance comes down to the precision asked for, with its standard error; its bias and variance taken
+        to fall as 1/width.
+    """
+
+    name: str
+    quantity: str
+    label: str
+    layer: int
+    theory: float
+    bias: float
+    standard_error: float
+    spread: float
+    deviation: float
+    required_width: float
+    required_width_error: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WidthBias(Result):
+    """The finite-width answer, entry by entry.
+
+    Attributes
+    ----------
+    width, depth, networks : int
+    precision : float
+    deviations : tuple of Deviation
+    summary : str
+        The largest deviations and the width needed, in words.
+    """
+
+    width: int
+    depth: int
+    networks: int
+    precision: float
+    deviations: tuple[Deviation, ...]
+    summary: str
+
+
+def width_bias(
+    phi,
+    sigma_w,
+    sigma_b,
+    *,
+    width,
+    depth,
+    networks=64,
+    precision=0.05,
+    weights="gaussian",
+    quantities=None,
+    q0=1.0,
+    c0=(0.5,),
+    lengths="free",
+    method="sampled",
+    seed=0,
+    executor=None,
+) -> WidthBias:
+    """How far a network of this width and depth is from the theory, measured on simulated ones.
+
+    Parameters
+    ----------
+    width : int
+    precision : float, > 0
+        The distance wanted: relative for q and chi, in units of 1 - c^2 for c.
+    phi, sigma_w, sigma_b, depth, networks, weights, quantities, q0, c0, lengths, method, seed, executor
+        As for `simulate`.
+
+    Returns
+    -------
+    WidthBias
+
+    Raises
+    ------
+    InvalidParameterError
+        An argument is outside its range.
+    NonlinearityError
+        phi cannot be used, or a moment is infinite.
+
+    Notes
+    -----
+    With bias b/N and variance v/N at width N, one network is off by sqrt(b^2/N^2 + v/N) in the root mean square, and
+    by `precision` = p at N = [v + sqrt(v^2 + 4 p^2 b^2)]/(2 p^2).
+
+    Examples
+    --------
+    >>> answer = width_bias("tanh", 1.5, 0.3, width=100, depth=3, networks=16)
+    >>> len(answer.deviations)
+    9
+    """
+    common = {"depth": depth, "weights": weights, "quantities": quantities, "q0": q0, "c0": c0, "lengths": lengths}
+    setting = checked_setting(phi, sigma_w, sigma_b, **common, method=method)
+    size = checked_width("width", width, setting)
+    count = integer("networks", networks, low=2)
+    wanted = scalar("precision", precision, low=0.0, open_low=True)
+    prediction = predict(phi, sigma_w, sigma_b, **common)
+    samples = sample(setting, (size,), range(count), seed_sequence(seed), executor=executor)
+    deviations = tuple(
+        deviation
+        for name in setting.quantities
+        for deviation in _deviations(name, prediction.values[name], setting.c0, samples[name][size], size, wanted)
+    )
+    return WidthBias(
+        width=size,
+        depth=setting.law.depth,
+        networks=count,
+        precision=wanted,
+        deviations=deviations,
+        summary=_summary(deviations, size, wanted),
+    )
+
+
+def _deviations(
+    name: str, theory: np.ndarray, c0: tuple[float, ...], samples: np.ndarray, width: int, precision: float
+) -> list[Deviation]:
+    quantity = QUANTITIES[name]
+    scale, expected = quantity.scale, theory.ravel()
+    on_scale = scale.apply(samples.reshape(len(samples), -1)) - scale.apply(expected)
+    with np.errstate(invalid="ignore"):  # the logarithm of a dead network's length
+        bias, variance = on_scale.mean(axis=0), on_scale.var(axis=0, ddof=1)
+    error = np.sqrt(variance / len(samples))
+    needed, needed_error = _required_width(width, bias, error, variance, len(samples), precision)
+    stretch = scale.stretch(expected)
+    columns = {
+        "theory": expected,
+        "bias": scale.invert(scale.apply(expected) + bias) - expected,
+        "standard_error": error / stretch,
+        "spread": np.sqrt(variance) / stretch,
+        "deviation": np.sqrt(bias**2 + variance),
+        "required_width": needed,
+        "required_width_error": needed_error,
+    }
+    return [
+        Deviation(
+            name=entry_name(name, label, layer),
+            quantity=name,
+            label=label,
+            layer=layer,
+            **{key: float(column[index]) for key, column in columns.items()},
+        )
+        for index, (label, layer) in enumerate(quantity.places(theory.shape, c0))
+    ]
+
+
+def _required_width(width, bias, bias_error, variance, networks, precision) -> tuple[np.ndarray, np.ndarray]:
+    """The root of b^2/N^2 + v/N = precision^2, and its standard error from those of b and v."""
+    b, v = width * bias, width * variance
+    root = np.sqrt(v**2 + (2 * precision * b) ** 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        by_b = np.where(root > 0, 2 * b / root, 0.0) * width * bias_error
+        by_v = np.where(root > 0, 1 + v / root, 0.0) / (2 * precision**2) * v * math.sqrt(2 / (networks - 1))
+    return (v + root) / (2 * precision**2), np.hypot(by_b, by_v)
+
+
+def _summary(deviations: tuple[Deviation, ...], width: int, precision: float) -> str:
+    worst: dict[str, Deviation] = {}
+    for each in deviations:
+        known = worst.get(each.quantity)
+        if known is None or not each.deviation <= known.deviation:
+            worst[each.quantity] = each
+    parts = [f"{each.deviation:.2g} in {each.name}" for each in worst.values()]
+    needed = max(worst.values(), key=lambda each: each.required_width)
+    return (
+        f"At width {width} one network is off by {listed(parts)} (root mean square, relative for q and chi); "
+        f"to be within {precision:g} everywhere it takes width {_two_digits(needed.required_width)}, for {needed.name}."
+    )
+
+
+def _two_digits(number: float) -> str:
+    return f"{float(f'{number:.2g}'):.0f}"
