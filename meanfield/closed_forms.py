@@ -28,13 +28,13 @@ from meanfield.special_functions import (
 
 __all__ = ["clipped", "cosine", "error_function", "exponential_unit", "gelu", "sine", "soft_threshold", "two_slopes"]
 
-# Far inside the range of float64, so that neither q^2 nor 1/q overflows.
-SMALLEST, LARGEST = 1e-100, 1e100
+# Far inside the range of float64, so that neither q^2 nor 1/q overflows; HUGE serves where q only meets slopes <= 1e6.
+SMALLEST, LARGEST, HUGE = 1e-100, 1e100, 1e290
 
 
-def _form(formula: Callable, *parameters, relative_error: float = 2e-15) -> ClosedForm:
+def _form(formula: Callable, *parameters, relative_error: float = 2e-15, q_max: float = LARGEST) -> ClosedForm:
     bound = functools.partial(formula, *parameters) if parameters else formula
-    return ClosedForm(formula=bound, q_min=SMALLEST, q_max=LARGEST, relative_error=relative_error)
+    return ClosedForm(formula=bound, q_min=SMALLEST, q_max=q_max, relative_error=relative_error)
 
 
 def _constant(value, q):
@@ -60,13 +60,13 @@ def two_slopes(below: float, above: float) -> ClosedForms:
     """
     half_square, half_fourth = (below**2 + above**2) / 2, (below**4 + above**4) / 2
     return ClosedForms(
-        V=_form(_scaled, half_square),
-        mu_1=_form(_constant, half_square),
-        mu_2=_form(_constant, half_fourth),
-        V_slope=_form(_constant, half_square),
-        critical_ratio=_form(_constant, 0.0),
-        dual_value=_form(_two_slopes_value, below, above),
-        dual_derivative=_form(_two_slopes_derivative, below, above),
+        V=_form(_scaled, half_square, q_max=HUGE),
+        mu_1=_form(_constant, half_square, q_max=HUGE),
+        mu_2=_form(_constant, half_fourth, q_max=HUGE),
+        V_slope=_form(_constant, half_square, q_max=HUGE),
+        critical_ratio=_form(_constant, 0.0, q_max=HUGE),
+        dual_value=_form(_two_slopes_value, below, above, q_max=HUGE),
+        dual_derivative=_form(_two_slopes_derivative, below, above, q_max=HUGE),
     )
 
 

@@ -221,9 +221,9 @@ def _relative_to(
     # Theory: with phi = h + psi and phi' = h' + chi, Stein's identity E[x h' psi] = q E[(h' psi)'] gives q mu_1 - V =
     # q E[chi^2] - E[psi^2] - h(0)^2 - 2 h(0) E[psi] - 2 phi(0) (jump of h') sqrt(q/(2 pi)): nothing of order q is left
     # to cancel, near 0 against the tangent, far out against the asymptotic slopes.
-    corner = germ(phi)[0] * (skeleton.above - skeleton.below) * np.sqrt(2 * q / math.pi)
-    ratio = q * turn_2 - bend_2 - value**2 - 2 * value * bend - corner
-    with np.errstate(invalid="ignore"):
+    corner = germ(phi)[0] * (skeleton.above - skeleton.below) * math.sqrt(2 / math.pi) * np.sqrt(q)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ratio = q * turn_2 - bend_2 - value**2 - 2 * value * bend - corner
         size = q * turn_2 + bend_2 + value**2 + 2 * abs(value) * np.abs(bend) + np.abs(corner)
         ratio_bound = q * bounds[6] + bounds[4] + 2 * abs(value) * bounds[5] + 4 * EPS * size
         values = np.array([V, mu_1, mu_2, V_slope / q, ratio])

@@ -162,15 +162,17 @@ class HalfLineQuadrature:
 
         The error is inf where the tails do not settle: the expectation is infinite or beyond float64.
         """
-        values, errors = self._on_partition(q, 0)
-        check, check_errors = self._on_partition(q, 1)
-        # Twice the difference: two independent roundings may agree by chance, the other terms are floors for that.
-        bounds = np.maximum(errors, check_errors) + 2 * np.abs(values - check)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values, errors = self._on_partition(q, 0)
+            check, check_errors = self._on_partition(q, 1)
+            # Twice the difference: two independent roundings may agree by chance, the other terms are floors for that.
+            bounds = np.maximum(errors, check_errors) + 2 * np.abs(values - check)
         return values, np.where(np.isnan(bounds), np.inf, bounds)
 
     def values(self, q: np.ndarray) -> np.ndarray:
         """E F(x) on one partition, without a bound, for searches that evaluate their answer again; nan if unsettled."""
-        values, errors = self._on_partition(q, 0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values, errors = self._on_partition(q, 0)
         return np.where(np.isfinite(errors), values, np.nan)
 
     def _on_partition(self, q: np.ndarray, shift: int) -> tuple[np.ndarray, np.ndarray]:
@@ -248,5 +250,5 @@ def _weighted_sums(table: _Table, q: np.ndarray) -> tuple[np.ndarray, np.ndarray
     last = table.sizes[:, cut:] @ density[:, table.last :].T
     # Blocks that shrink at least twofold leave less than the last one beyond the end.
     tail = np.where(last <= before / 2, last, np.inf)
-    settled = (tail <= 1e-3 * errors).all(axis=0)
+    settled = np.logical_and.reduce(tail <= 1e-3 * errors, axis=0)
     return values, errors + tail, settled

@@ -136,6 +136,14 @@ def test_one_divergent_element_refuses_the_array():
         mf.moments("exp(x**2/8)", [0.5, 2.0])
 
 
+@pytest.mark.parametrize("q", [1e291, 1.7e308])
+@pytest.mark.parametrize("phi", ["relu", "silu", "softplus", "x**2"])
+def test_moments_beyond_float64_are_refused(phi, q):
+    """And in silence: an overflow on the way would be a RuntimeWarning."""
+    with pytest.raises(NonlinearityError, match="beyond double precision|not finite"):
+        mf.moments(phi, q)
+
+
 def test_mu_2_may_be_infinite_alone():
     """E phi'^4 = E x^4 exp(x^2/2)/256 diverges from q = 1 on, while V and mu_1 are finite up to 2."""
     result = mf.moments("exp(x**2/8)", 1.5)
