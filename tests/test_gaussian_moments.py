@@ -140,7 +140,7 @@ def test_one_divergent_element_refuses_the_array():
 @pytest.mark.parametrize("phi", ["relu", "silu", "softplus", "x**2"])
 def test_moments_beyond_float64_are_refused(phi, q):
     """And in silence: an overflow on the way would be a RuntimeWarning."""
-    with pytest.raises(NonlinearityError, match="beyond double precision|not finite"):
+    with pytest.raises(NonlinearityError, match=r"beyond double precision|not finite"):
         mf.moments(phi, q)
 
 
