@@ -1,0 +1,272 @@
+"""How often a verdict is wrong: false alarms on right theories, and the power to see wrong ones, over many seeds."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy.special import bdtr, betaincinv
+
+from meanfield.arguments import integer, interval, scalar, seed_sequence
+from meanfield.errors import InvalidParameterError
+from meanfield.results import Result
+from meanfield.sweeps import sweep
+from verify.certificate import predict
+from verify.comparison import compare_all
+from verify.records import Prediction, Simulation
+from verify.reports import listed
+from verify.sampling import sample
+from verify.settings import checked_setting, checked_widths, plain_setting
+from verify.signals import SignalSetting
+from verify.statistics import holm
+from verify.wrong_theories import WrongTheory, controls, off_by
+
+__all__ = ["Alternative", "Calibration", "binomial_band", "calibrate", "share"]
+
+DETECTED = 0.99  # what counts as seen, in the power curves
+REJECTED = 0.9  # what every gross error has to reach
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Alternative(Result):
+    """A wrong theory and how often it was rejected.
+
+    Attributes
+    ----------
+    name : str
+        What is wrong.
+    parameter : str
+        "sigma_w" or "sigma_b" for a point of a power curve, "control" for a gross error.
+    size : float
+        Relative error of the parameter; nan for a control.
+    rejected : int
+        Runs that rejected it.
+    rate, low, high : float
+        Share of the runs, with its 95 % confidence interval (Clopper and Pearson).
+    """
+
+    name: str
+    parameter: str
+    size: float
+    rejected: int
+    rate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Calibration(Result):
+    """Error rates of the verdict at one point and one budget.
+
+    Attributes
+    ----------
+    runs : int
+    level : float
+        The false-alarm rate that verdicts promise not to exceed.
+    false_alarms : int
+        Runs in which the right theory was rejected.
+    false_alarm_rate, low, high : float
+        Their share, with its 95 % confidence interval (Clopper and Pearson).
+    band : tuple of int
+        False alarms that 99 % of all calibrations would see if the rate were the level exactly; fewer mean that the
+        verdict is on the safe side, as Holm's method is where checks are correlated.
+    alternatives : tuple of Alternative
+    smallest : mapping
+        For sigma_w and sigma_b the smallest relative error tried from which on all, of either sign, were rejected in
+        99 % of the runs; nan if there is none.
+    passed : bool
+        No more false alarms than the band allows, and every control rejected in 90 % of the runs.
+    summary : str
+        The same in words.
+    """
+
+    runs: int
+    level: float
+    false_alarms: int
+    false_alarm_rate: float
+    low: float
+    high: float
+    band: tuple[int, int]
+    alternatives: tuple[Alternative, ...]
+    smallest: Mapping[str, float]
+    passed: bool
+    summary: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Plan:
+    setting: SignalSetting
+    widths: tuple[int, ...]
+    networks: int
+    seed: np.random.SeedSequence
+    level: float
+    predictions: tuple[Prediction, ...]
+
+
+def calibrate(
+    phi,
+    sigma_w,
+    sigma_b,
+    *,
+    runs=100,
+    depth=10,
+    widths=(250, 500, 1000),
+    networks=64,
+    weights="gaussian",
+    quantities=None,
+    q0=1.0,
+    c0=(0.5,),
+    lengths="free",
+    method="sampled",
+    level=0.01,
+    sigma_w_errors=(0.0025, 0.005, 0.01, 0.02, 0.05),
+    sigma_b_errors=(0.01, 0.02, 0.05, 0.1, 0.2),
+    seed=0,
+    executor=None,
+) -> Calibration:
+    """Run a check `runs` times with new networks, against the right theory and against wrong ones.
+
+    Parameters
+    ----------
+    runs : int, >= 10
+    sigma_w_errors, sigma_b_errors : sequence of float, in (0, 1)
+        Relative errors of the power curves; both signs of each are tried.
+    phi, sigma_w, sigma_b, depth, widths, networks, weights, quantities, q0, c0, lengths, method, level, seed, executor
+        As for `check`. An executor gets one run at a time.
+
+    Returns
+    -------
+    Calibration
+
+    Raises
+    ------
+    InvalidParameterError
+        An argument is outside its range.
+    NonlinearityError
+        phi cannot be used, or a moment is infinite.
+
+    Notes
+    -----
+    The law of the weights does not enter what the theory says of q, c and chi, so taking one ensemble for the other is
+    no error that these can show.
+
+    Examples
+    --------
+    >>> found = calibrate("tanh", 1.5, 0.3, runs=10, depth=3, widths=(50, 100), networks=8)
+    >>> found.false_alarms <= found.band[1]
+    True
+    """
+    common = {"depth": depth, "weights": weights, "quantities": quantities, "q0": q0, "c0": c0, "lengths": lengths}
+    setting = checked_setting(phi, sigma_w, sigma_b, **common, method=method)
+    count = integer("runs", runs, low=10)
+    chance = scalar("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
+    sizes = {
+        "sigma_w": _errors("sigma_w_errors", sigma_w_errors),
+        "sigma_b": _errors("sigma_b_errors", sigma_b_errors) if setting.law.sigma_b > 0 else (),
+    }
+    sizes_of_networks = checked_widths(widths, setting)
+    size = integer("networks", networks, low=2)
+    root = seed_sequence(seed)
+    wrong = [*off_by(setting, sizes), *controls(setting)]
+    plan = _Plan(
+        setting=setting,
+        widths=sizes_of_networks,
+        networks=size,
+        seed=root,
+        level=chance,
+        predictions=(predict(phi, sigma_w, sigma_b, **common), *(each.prediction for each in wrong)),
+    )
+    rejected = np.sum(sweep(partial(_rejections, plan), range(count), executor=executor), axis=0)
+    alternatives = tuple(_alternative(each, int(times), count) for each, times in zip(wrong, rejected[1:], strict=True))
+    return _calibration(int(rejected[0]), count, chance, alternatives)
+
+
+def share(times: int, runs: int) -> tuple[float, float, float]:
+    """times/runs and its 95 % confidence interval.
+
+    References
+    ----------
+    .. [1] C. Clopper, E. S. Pearson, Biometrika 26 (1934) 404.
+    """
+    low = float(betaincinv(times, runs - times + 1, 0.025)) if times else 0.0
+    high = float(betaincinv(times + 1, runs - times, 0.975)) if times < runs else 1.0
+    return times / runs, low, high
+
+
+def binomial_band(runs: int, rate: float) -> tuple[int, int]:
+    """The counts that an event of this rate has with probability 0.99, 0.005 at most on either side."""
+    below = bdtr(np.arange(runs + 1), runs, rate)
+    return int(np.searchsorted(below, 0.005, side="right")), int(np.searchsorted(below, 0.995))
+
+
+def _errors(name: str, sizes) -> tuple[float, ...]:
+    array = interval(name, sizes, low=0.0, high=1.0, open_low=True, open_high=True)
+    if array.ndim > 1:
+        raise InvalidParameterError(f"{name} must be a sequence of numbers, got an array of shape {array.shape}")
+    return tuple(sorted(array.reshape(-1).tolist()))
+
+
+def _rejections(plan: _Plan, run: int) -> list[bool]:
+    """Does a check with this run's networks reject each of the predictions?"""
+    seed = np.random.SeedSequence(plan.seed.entropy, spawn_key=(*plan.seed.spawn_key, run))
+    samples = sample(plan.setting, plan.widths, range(plan.networks), seed)
+    simulation = Simulation(samples=samples, **plain_setting(plan.setting))
+    return [_is_rejected(prediction, simulation, plan.level) for prediction in plan.predictions]
+
+
+def _is_rejected(prediction: Prediction, simulation: Simulation, level: float) -> bool:
+    p = holm(np.concatenate([each.p for each in compare_all(prediction, simulation)]))
+    return not np.all(p >= level)
+
+
+def _alternative(wrong: WrongTheory, rejected: int, runs: int) -> Alternative:
+    rate, low, high = share(rejected, runs)
+    return Alternative(
+        name=wrong.name, parameter=wrong.parameter, size=wrong.size, rejected=rejected, rate=rate, low=low, high=high
+    )
+
+
+def _calibration(false_alarms: int, runs: int, level: float, alternatives: Sequence[Alternative]) -> Calibration:
+    band = binomial_band(runs, level)
+    rate, low, high = share(false_alarms, runs)
+    missed = [each.name for each in alternatives if each.parameter == "control" and each.rate < REJECTED]
+    smallest = {parameter: _smallest(alternatives, parameter) for parameter in ("sigma_w", "sigma_b")}
+    passed = false_alarms <= band[1] and not missed
+    return Calibration(
+        runs=runs,
+        level=level,
+        false_alarms=false_alarms,
+        false_alarm_rate=rate,
+        low=low,
+        high=high,
+        band=band,
+        alternatives=tuple(alternatives),
+        smallest=smallest,
+        passed=passed,
+        summary=_summary(false_alarms, runs, level, band, smallest, missed),
+    )
+
+
+def _smallest(alternatives: Sequence[Alternative], parameter: str) -> float:
+    """From the largest error down, the last one before either sign is missed."""
+    own = [each for each in alternatives if each.parameter == parameter]
+    found = math.nan
+    for size in sorted({abs(each.size) for each in own}, reverse=True):
+        if any(each.rate < DETECTED for each in own if abs(each.size) == size):
+            break
+        found = size
+    return found
+
+
+def _summary(false_alarms, runs, level, band, smallest, missed) -> str:
+    text = (
+        f"The right theory was rejected in {false_alarms} of {runs} runs; at most {band[1]} are compatible with the "
+        f"level {level:g}."
+    )
+    for parameter, size in smallest.items():
+        if size == size:
+            text += f" An error of {100 * size:g} % in {parameter} is seen in 99 % of the runs."
+    if missed:
+        text += f" Missed too often: {listed(missed)}."
+    return text

@@ -1,0 +1,93 @@
+"""Theories that are wrong on purpose, for a verdict to reject: parameters a little off, and gross errors."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from meanfield.nonlinearity import Nonlinearity
+from verify.certificate import predict
+from verify.records import Prediction
+from verify.signals import SignalSetting
+
+__all__ = ["WrongTheory", "controls", "off_by"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WrongTheory:
+    """A prediction and what is wrong with it.
+
+    Attributes
+    ----------
+    name : str
+    parameter : str
+        "sigma_w" or "sigma_b" where that is off by the relative error `size`; "control" for a gross error.
+    size : float
+    prediction : Prediction
+    """
+
+    name: str
+    parameter: str
+    size: float
+    prediction: Prediction
+
+
+def off_by(setting: SignalSetting, sizes: Mapping[str, Sequence[float]]) -> list[WrongTheory]:
+    """Each parameter raised and lowered by each of its relative errors."""
+    return [
+        WrongTheory(
+            name=f"{parameter} off by {100 * sign * size:+g} %",
+            parameter=parameter,
+            size=sign * size,
+            prediction=_predicted(setting, **{parameter: getattr(setting.law, parameter) * (1 + sign * size)}),
+        )
+        for parameter, errors in sizes.items()
+        for size in errors
+        for sign in (1, -1)
+    ]
+
+
+def controls(setting: SignalSetting) -> list[WrongTheory]:
+    """Errors that people make. One that changes nothing here, such as a variance of 1 for a deviation, is left out."""
+    law = setting.law
+    found = {"depth off by one": _one_layer_late(setting)}
+    if law.sigma_w != 1:
+        found["variance of the weights for their deviation"] = _predicted(setting, sigma_w=law.sigma_w**2)
+    if law.sigma_b not in (0, 1):
+        found["variance of the biases for their deviation"] = _predicted(setting, sigma_b=law.sigma_b**2)
+    if "chi" in setting.quantities:
+        found["phi in place of its derivative"] = _predicted(setting, phi=_with_derivative(law.phi, law.phi.function))
+        found["1 in place of the derivative"] = _predicted(setting, phi=_with_derivative(law.phi, np.ones_like))
+    return [
+        WrongTheory(name=name, parameter="control", size=math.nan, prediction=prediction)
+        for name, prediction in found.items()
+    ]
+
+
+def _predicted(setting: SignalSetting, *, depth: int | None = None, **changed) -> Prediction:
+    law = setting.law
+    point = {"phi": law.phi, "sigma_w": law.sigma_w, "sigma_b": law.sigma_b, **changed}
+    return predict(
+        **point,
+        depth=law.depth if depth is None else depth,
+        weights=law.weights,
+        quantities=setting.quantities,
+        q0=setting.q0,
+        c0=setting.c0,
+        lengths=setting.lengths,
+    )
+
+
+def _one_layer_late(setting: SignalSetting) -> Prediction:
+    deeper = _predicted(setting, depth=setting.law.depth + 1)
+    return replace(
+        deeper,
+        depth=setting.law.depth,
+        values={name: value[..., 1:] for name, value in deeper.values.items()},
+        errors={name: error[..., 1:] for name, error in deeper.errors.items()},
+    )
+
+
+def _with_derivative(phi: Nonlinearity, derivative) -> Nonlinearity:
+    return Nonlinearity(name=f"{phi.name}, wrong", function=phi.function, derivative=derivative, kinks=phi.kinks)
