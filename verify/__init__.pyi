@@ -57,6 +57,15 @@ from verify.spectra.distributions import (
 from verify.training.configuration import (
     TrainingConfig as TrainingConfig,
 )
+from verify.training.experiments.experiment import (
+    Experiment as Experiment,
+    experiment as experiment,
+)
+from verify.training.experiments.plan import (
+    Plan as Plan,
+    read_plan as read_plan,
+    shipped_plan as shipped_plan,
+)
 from verify.training.loop import (
     train as train,
 )

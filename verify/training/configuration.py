@@ -39,7 +39,7 @@ class TrainingConfig:
     loss : "cross_entropy" or "squared"
     optimiser : "adam", "momentum" or "sgd"
     rate, scale_rate, readout_rate : float, >= 0
-        Of the manifold variables, the scales, and the read-out with all biases.
+        Of the manifold variables, the scales, and the read-out with all biases; with Adam, changes per entry and step.
     beta, beta_2, epsilon : float
         Memory of momentum and Adam, memory of Adam's squares, and Adam's floor.
     penalty, clip : float
@@ -67,9 +67,9 @@ class TrainingConfig:
     data_path: str | None = None
     loss: str = "cross_entropy"
     optimiser: str = "adam"
-    rate: float = 0.01
-    scale_rate: float = 1e-3
-    readout_rate: float = 1e-3
+    rate: float = 3e-4
+    scale_rate: float = 0.01
+    readout_rate: float = 0.01
     beta: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8

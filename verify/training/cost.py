@@ -8,12 +8,14 @@ from meanfield.errors import InvalidParameterError
 from verify.training.configuration import TrainingConfig
 from verify.training.parameters import Shape
 
-__all__ = ["memory_needed", "refuse_memory", "seconds_needed"]
+__all__ = ["measurement_seconds", "memory_needed", "refuse_memory", "seconds_needed"]
 
 # Copies of the parameters in memory: themselves, the layers made of them, gradients, Adam's two memories, a step's own.
 PARAMETER_COPIES = 8
 # Measured times of a step over those of its products alone, and of the forward pass over the training set.
 STEP_FACTOR, EVALUATION_FACTOR = 1.3, 1.35
+# Of small layers, most time goes into calling numpy: calls beside each product, and the time of one.
+CALLS, SECONDS_OF_CALL = 3, 5e-6
 
 
 def memory_needed(config: TrainingConfig, shape: Shape, samples: int) -> int:
@@ -47,15 +49,31 @@ def refuse_memory(needed: int, most: int | None) -> None:
 def seconds_needed(config: TrainingConfig, shape: Shape, samples: int) -> float:
     """Seconds of one run without its measurements, from the time of one matrix product measured now."""
     batch = min(config.batch_size, samples)
-    x = np.ones((batch, shape.width), dtype=config.dtype)
-    W = np.ones((shape.width, shape.width), dtype=config.dtype)
-    product = min(_seconds_of_product(x, W) for _ in range(5))
     steps = -(-samples // batch)
     layers = shape.depth - 1 + shape.dim / shape.width
+    product = _seconds_of_product(batch, shape.width, shape.width, config.dtype) + CALLS * SECONDS_OF_CALL
     return config.epochs * steps * layers * 3 * product * STEP_FACTOR * EVALUATION_FACTOR
 
 
-def _seconds_of_product(x: np.ndarray, W: np.ndarray) -> float:
+def measurement_seconds(config: TrainingConfig, shape: Shape) -> float:
+    """Seconds of the costly measurements at one epoch, from the same."""
+    rows = config.fisher_samples * shape.outputs
+    size = min(rows, 500)
+    # The eigenvalues of the Gram matrix take about as long as three products of its size.
+    eigenvalues = 3 * _seconds_of_product(size, size, size, "float64") * (rows / size) ** 3
+    gram = shape.depth * _seconds_of_product(size, shape.width, size, "float64") * (rows / size) ** 2
+    jacobians = (
+        config.jacobian_samples * shape.depth * _seconds_of_product(shape.width, shape.width, shape.width, "float64")
+    )
+    return eigenvalues + gram + jacobians
+
+
+def _seconds_of_product(rows: int, inner: int, columns: int, dtype: str) -> float:
+    x, W = np.ones((rows, inner), dtype=dtype), np.ones((inner, columns), dtype=dtype)
+    return min(_seconds_of_call(x, W) for _ in range(5))
+
+
+def _seconds_of_call(x: np.ndarray, W: np.ndarray) -> float:
     start = time.perf_counter()
     _ = x @ W
     return time.perf_counter() - start

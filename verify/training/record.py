@@ -1,14 +1,15 @@
 """What a training run leaves behind."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from meanfield.results import Result
+from meanfield.results import Result, json_text
 
-__all__ = ["SERIES", "TrainingRecord"]
+__all__ = ["SERIES", "TrainingRecord", "from_arrays", "to_arrays"]
 
 # The lists with one number an epoch; nan where it was not measured.
 SERIES = (
@@ -77,3 +78,20 @@ class TrainingRecord(Result):
     ntk_drift: np.ndarray
     gradient_norms: np.ndarray
     costs: Mapping[str, np.ndarray]
+
+
+def to_arrays(record: TrainingRecord) -> dict[str, np.ndarray]:
+    """The record as named arrays that need no pickle."""
+    words = {"config": dict(record.config), "data_checksum": record.data_checksum, "status": record.status}
+    arrays = {name: getattr(record, name) for name in (*SERIES, "epochs", "gradient_norms")}
+    arrays |= {f"costs.{name}": values for name, values in record.costs.items()}
+    return {**arrays, "full_rank": np.array(record.full_rank), "words": np.array(json_text(words, indent=None))}
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray]) -> TrainingRecord:
+    """The record that `to_arrays` took apart."""
+    prefix = "costs."
+    words: dict[str, Any] = json.loads(str(arrays["words"]))
+    series: dict[str, Any] = {name: arrays[name] for name in (*SERIES, "epochs", "gradient_norms")}
+    costs = {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
+    return TrainingRecord(**words, **series, full_rank=int(arrays["full_rank"]), costs=costs)

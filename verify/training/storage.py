@@ -5,16 +5,17 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from meanfield.errors import InvalidParameterError
 from meanfield.results import json_text, plain, provenance
 
-__all__ = ["load", "run_key", "save"]
+__all__ = ["load", "run_key", "save", "save_text"]
 
 
 def run_key(**settings: Any) -> dict[str, Any]:
@@ -31,12 +32,25 @@ def save(path: Path, key: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
     OSError
         With the file's name: the disk is full, or the folder cannot be written. The old file is still whole.
     """
-    handle, temporary = None, None
+    contents: dict[str, Any] = {**arrays, "key": np.array(json_text(key, indent=None))}
+    with _replaced(path) as file:
+        np.savez(file, **contents)
+
+
+def save_text(path: Path, text: str) -> None:
+    """Write a text file in the same way."""
+    with _replaced(path) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to that takes the place of `path` once it is whole and on the disk."""
+    temporary = None
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
-            contents: dict[str, Any] = {**arrays, "key": np.array(json_text(key, indent=None))}
-            np.savez(file, **contents)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -69,11 +83,11 @@ def load(path: Path, key: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
         saved = json.loads(str(arrays.pop("key")))
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError):
         return None
-    refuse_other_run(path, saved, json.loads(json_text(key, indent=None)))
+    _refuse_other_run(path, saved, json.loads(json_text(key, indent=None)))
     return arrays
 
 
-def refuse_other_run(path: Path, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+def _refuse_other_run(path: Path, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Raise if two keys differ, naming the first setting that does."""
     found, asked = _flat(saved), _flat(wanted)
     for name in {**asked, **found}:
