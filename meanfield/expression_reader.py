@@ -49,8 +49,6 @@ COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 JUNCTIONS = {ast.And: "and", ast.Or: "or", ast.BitAnd: "and", ast.BitOr: "or"}
 HINTS = {
     ast.BitXor: "^ is no power here; write **",
-    ast.BitAnd: "& joins conditions in brackets, as in where((x > 0) & (x < 1), a, b)",
-    ast.BitOr: "| joins conditions in brackets, as in where((x < 0) | (x > 1), a, b)",
     ast.Attribute: "attributes are not allowed; write tanh, not np.tanh",
     ast.Subscript: "subscripts are not allowed",
     ast.Lambda: "lambda is not allowed; write the expression in x alone",
@@ -125,6 +123,8 @@ class Reader:
         for position, character in enumerate(self.text):
             if not (character.isascii() and character.isprintable()):
                 self._refuse(position, "only printable ASCII characters are allowed")
+            if character == "#":
+                self._refuse(position, "comments are not allowed")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the tokenizer's, about text that is refused anyway
@@ -185,6 +185,8 @@ class Reader:
         return self._folded(node, "negative", inner) if isinstance(node.op, ast.USub) else inner
 
     def _binary(self, node: ast.BinOp) -> Tree:
+        if type(node.op) in JUNCTIONS:
+            return self._indicator(node)
         operator = OPERATORS.get(type(node.op))
         if operator is None:
             self._refuse(node, HINTS.get(type(node.op), "only the operators + - * / ** are allowed"))

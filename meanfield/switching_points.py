@@ -17,6 +17,7 @@ MAX_CELLS = 100_000
 MAX_POINTS = 12_000  # quadrature has no room for more panels
 MAX_BISECTIONS = 64
 MAX_REFINEMENTS = 24
+SAME = 1e-15  # distance of points that differ by rounding, near zero
 TOLERANCE = 0.02
 NOTHING = 1e-290  # a tail this small loses its digits before it is 0
 TOUCHING = 1e-8  # an extremum this small beside its surroundings counts as a zero
@@ -84,12 +85,17 @@ def points_within(tree: Tree, reach: float, max_cells: int = MAX_CELLS) -> np.nd
         edges = np.unique(np.concatenate([[-reach], inside, found, [reach]]))
         crossed, touched = _zeros(functools.partial(value_and_slope, switch), *_resolved(switch, edges, max_cells))
         found = np.concatenate([found, crossed, touched if touching else []])
-    found = np.unique(found)
-    apart = np.diff(found, prepend=-np.inf) > 4 * np.finfo(float).eps * np.abs(found)
-    found = found[apart | (found == 0)]
-    found = nearest(found, MAX_POINTS)
+    found = nearest(_merged(found), MAX_POINTS)
     found.setflags(write=False)
     return found
+
+
+def _merged(points: np.ndarray) -> np.ndarray:
+    """Sorted, with one point for those that differ by rounding: the one nearest to zero, which is often 0 itself."""
+    points = np.unique(points)
+    group = np.cumsum(np.diff(points, prepend=-np.inf) > np.maximum(4 * np.finfo(float).eps * np.abs(points), SAME))
+    order = np.lexsort((np.abs(points), group))
+    return points[order[np.unique(group[order], return_index=True)[1]]]
 
 
 def nearest(points: np.ndarray, count: int) -> np.ndarray:
