@@ -80,12 +80,15 @@ VERIFY_FLOORS = {
     "comparison": 4,
     "certificate": 4,
     "finite_width": 5,
+    "wrong_theories": 5,
+    "calibration": 5,
     "singular_values": 4,
+    "spectral_predictions": 4,
     "training": 4,
 }
 # What the simulations may see of the theory: nothing that computes it.
 SEEN_BY_VERIFY = {"errors", "arguments", "results", "nonlinearity", "expressions", "weights", "sweeps"}
-SOLVERS_SEEN_BY = {"verify.predictions", "verify.training.operating_point"}
+SOLVERS_SEEN_BY = {"verify.predictions", "verify.spectral_predictions", "verify.training.operating_point"}
 
 # The one home of each heavy library.
 HOMES = {

@@ -10,6 +10,7 @@ True
 from importlib import import_module
 
 _NAMES = {
+    "calibration": "Alternative Calibration calibrate",
     "certificate": "check compare predict simulate",
     "curvature": "TopEigenvalues fisher_condition_number fisher_eigenvalues fisher_gram fisher_product "
     "sigma_max_jacobian top_eigenvalues",

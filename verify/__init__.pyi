@@ -1,3 +1,8 @@
+from verify.calibration import (
+    Alternative as Alternative,
+    Calibration as Calibration,
+    calibrate as calibrate,
+)
 from verify.certificate import (
     check as check,
     compare as compare,

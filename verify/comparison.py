@@ -51,8 +51,8 @@ class Comparison:
     def z(self) -> np.ndarray:
         """The excess in standard errors, with the sign of the distance."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(self.excess == 0, 0.0, self.excess / self.found.standard_error)
-        return np.copysign(ratio, self.distance)
+            ratio = np.copysign(self.excess / self.found.standard_error, self.distance)
+        return np.where(self.excess == 0, 0.0, ratio)
 
     @property
     def p(self) -> np.ndarray:
@@ -187,7 +187,7 @@ def coverage(comparisons: Sequence[Comparison], level: float, *, lengths: str) -
         coarse = random & ~(resolution <= LARGE)
         layers = sorted({layer for (_, layer), bad in zip(comparison.places, coarse, strict=True) if bad})
         if layers:
-            unseen.append(f"{comparison.quantity} from layer {layers[0]} on")
+            unseen.append(f"{comparison.quantity} from layer {layers[0]} on" if layers[-1] else comparison.quantity)
     notes = [f"Differences of {listed(seen)} would have been noticed in every layer."] if seen else []
     if unseen:
         notes = [note.replace("in every layer", "in the other layers") for note in notes]

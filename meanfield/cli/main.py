@@ -28,6 +28,7 @@ COMMANDS = {
     "phase": ("phase", "The phase diagram of PHI."),
     "init": ("init", "Weights and biases of a network at criticality."),
     "validate": ("validate", "Hold the theory of PHI against simulated networks."),
+    "calibrate": ("calibrate", "How often a verdict of validate is wrong."),
     "report": ("report", "Everything about PHI in one folder: report.html, figures, report.json."),
     "list": ("catalogue", "The nonlinearities known by name."),
     "doctor": ("doctor", "Check this installation."),

@@ -1,88 +1,132 @@
 """``meanfield validate``: the theory against simulated networks."""
 
+from typing import Any
+
 import click
 
 from meanfield.cli.options import Numbers, declare, phi_argument, simulation_options
 from meanfield.cli.output import Answer, deliver, echo, print_table
 
 COLUMNS = ("name", "theory", "estimate", "standard_error", "width_bias", "z", "p_value", "passed")
+DEVIATIONS = ("name", "theory", "bias", "standard_error", "spread", "deviation", "required_width")
+PRECISION = 0.05
+TABLES = (".json", ".csv", ".npz")
 
 
 @declare(
     "validate",
-    example="meanfield validate tanh --sigma-w 1.5 --sigma-b 0.3 --depth 5 --widths 100,200,400",
-    suffixes=(".json", ".csv", ".npz", ".png", ".pdf", ".svg"),
+    example="meanfield validate tanh --sigma-w 1.5 --sigma-b 0.3 --depth 5 --widths 100,200,400\n"
+    "  meanfield validate tanh --width 256 --depth 50",
+    suffixes=(*TABLES, ".png", ".pdf", ".svg"),
 )
 @phi_argument
 @click.option("--sigma-w", type=float, help="Standard deviation of the weights times sqrt(fan_in); else critical.")
 @click.option("--sigma-b", type=float, default=0.05, show_default=True, help="Standard deviation of the biases.")
 @click.option("--q0", type=float, default=1.0, show_default=True, help="Variance of the first pre-activation.")
 @click.option("--c0", type=Numbers(float), default=(0.5,), show_default="0.5", help="Correlations of pairs of inputs.")
+@click.option(
+    "--lengths",
+    type=click.Choice(["free", "reset"]),
+    default="free",
+    show_default=True,
+    help="reset: lengths are set back to q0 in every layer, for fixed points that repel.",
+)
+@click.option(
+    "--width",
+    type=int,
+    help="Instead of a verdict: how far networks of this width are from the theory, and the width needed.",
+)
+@click.option(
+    "--precision",
+    type=float,
+    help=f"Stop with fewer networks once standard errors are below it; with --width: the distance wanted, "
+    f"by default {PRECISION:g}. Relative for q and chi.",
+)
 @simulation_options
-def command(
-    phi, sigma_w, sigma_b, q0, c0, depth, widths, networks, weights, level, seed, workers, as_json, output
-) -> int:
+def command(phi, sigma_w, sigma_b, width, precision, level, workers, as_json, output, **setting) -> int:
     """Hold the theory of PHI against simulated networks.
 
     Lengths, correlations and gradients are measured layer by layer and compared with the theory in standard errors.
     The exit code is 1 if the theory is rejected.
     """
     import meanfield as mf
-    import verify
     from meanfield.cli.pool import pool
 
+    if width is not None and output is not None and output.suffix.lower() not in TABLES:
+        raise mf.InvalidParameterError(
+            f"with --width, --output must end in one of {' '.join(TABLES)}, got {output.name!r}"
+        )
     nonlinearity = mf.as_nonlinearity(phi)
     if sigma_w is None:
         sigma_w = mf.critical_point(nonlinearity, sigma_b=sigma_b).sigma_w
+    point = (nonlinearity, sigma_w, sigma_b)
     with pool(workers, "simulation") as executor:
-        report = verify.check(
-            nonlinearity,
-            sigma_w,
-            sigma_b,
-            depth=depth,
-            widths=widths,
-            networks=networks,
-            weights=weights,
-            q0=q0,
-            c0=c0,
-            level=level,
-            seed=seed,
-            executor=executor,
-        )
+        if width is None:
+            answer, code = _verdict(point, {**setting, "precision": precision, "level": level}, executor)
+        else:
+            wanted = PRECISION if precision is None else precision
+            del setting["widths"]
+            answer, code = _finite_width(point, {**setting, "width": width, "precision": wanted}, executor), 0
+    deliver("validate", answer, as_json=as_json, output=output)
+    return code
+
+
+def _verdict(point: tuple, setting: dict[str, Any], executor) -> tuple[Answer, int]:
+    import verify
+
+    report = verify.check(*point, **setting, executor=executor)
 
     def show() -> None:
         rows = [
             [check.name, *(f"{getattr(check, name):.6g}" for name in COLUMNS[1:-1]), "yes" if check.passed else "NO"]
             for check in report.checks
         ]
-        print_table(COLUMNS, rows, title=f"{nonlinearity.name} at sigma_w = {sigma_w:.8g}, sigma_b = {sigma_b:g}")
-        echo(report.verdict)
+        print_table(COLUMNS, rows, title=_title(point))
+        for sentence in (report.verdict, *report.notes):
+            echo(sentence)
 
     def figure():
         from meanfield.plotting import verification_figure
 
-        return verification_figure(report, title=nonlinearity.name)
+        return verification_figure(report, title=point[0].name)
 
-    deliver(
-        "validate",
-        Answer(
-            data={
-                "phi": nonlinearity.name,
-                "sigma_w": sigma_w,
-                "sigma_b": sigma_b,
-                "depth": depth,
-                "widths": widths,
-                "networks": networks,
-                "weights": weights,
-                "q0": q0,
-                **report.to_dict(),
-            },
-            show=show,
-            table={name: [getattr(check, name) for check in report.checks] for name in COLUMNS},
-            figure=figure,
-            seed=seed,
-        ),
-        as_json=as_json,
-        output=output,
+    answer = Answer(
+        data={**_data(point, setting), **report.to_dict()},
+        show=show,
+        table={name: [getattr(check, name) for check in report.checks] for name in COLUMNS},
+        figure=figure,
+        seed=setting["seed"],
     )
-    return 0 if report.passed else 1
+    return answer, 0 if report.passed else 1
+
+
+def _finite_width(point: tuple, setting: dict[str, Any], executor) -> Answer:
+    import verify
+
+    found = verify.width_bias(*point, **setting, executor=executor)
+
+    def show() -> None:
+        rows = [
+            [each.name, *(f"{getattr(each, name):.4g}" for name in DEVIATIONS[1:-1]), f"{each.required_width:.0f}"]
+            for each in found.deviations
+        ]
+        print_table(DEVIATIONS, rows, title=_title(point))
+        echo(found.summary)
+
+    return Answer(
+        data={**_data(point, setting), **found.to_dict()},
+        show=show,
+        table={name: [getattr(each, name) for each in found.deviations] for name in DEVIATIONS},
+        seed=setting["seed"],
+    )
+
+
+def _title(point: tuple) -> str:
+    nonlinearity, sigma_w, sigma_b = point
+    return f"{nonlinearity.name} at sigma_w = {sigma_w:.8g}, sigma_b = {sigma_b:g}"
+
+
+def _data(point: tuple, setting: dict[str, Any]) -> dict[str, Any]:
+    nonlinearity, sigma_w, sigma_b = point
+    kept = {name: value for name, value in setting.items() if name != "seed"}
+    return {"phi": nonlinearity.name, "sigma_w": sigma_w, "sigma_b": sigma_b, **kept}

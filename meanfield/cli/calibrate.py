@@ -1,0 +1,57 @@
+"""``meanfield calibrate``: how often a verdict of `validate` is wrong."""
+
+import click
+
+from meanfield.cli.options import Numbers, declare, phi_argument, simulation_options
+from meanfield.cli.output import Answer, deliver, echo, print_table
+
+COLUMNS = ("name", "rejected", "rate", "low", "high")
+
+
+@declare(
+    "calibrate",
+    example="meanfield calibrate tanh --sigma-w 1.5 --sigma-b 0.3 --depth 5 --widths 50,100,200 --runs 200",
+    suffixes=(".json", ".csv", ".npz"),
+)
+@phi_argument
+@click.option("--sigma-w", type=float, help="Standard deviation of the weights times sqrt(fan_in); else critical.")
+@click.option("--sigma-b", type=float, default=0.05, show_default=True, help="Standard deviation of the biases.")
+@click.option("--q0", type=float, default=1.0, show_default=True, help="Variance of the first pre-activation.")
+@click.option("--c0", type=Numbers(float), default=(0.5,), show_default="0.5", help="Correlations of pairs of inputs.")
+@click.option("--runs", type=int, default=100, show_default=True, help="Checks, each with networks of its own.")
+@simulation_options
+def command(phi, sigma_w, sigma_b, workers, as_json, output, **setting) -> int:
+    """How often a verdict on PHI is wrong.
+
+    Repeats a check with many seeds, against the right theory, for its false alarms, and against wrong ones: parameters
+    a little off, for the power to see that, and gross errors, which must fail. The exit code is 1 if the false alarms
+    exceed the level or a gross error passes.
+    """
+    import meanfield as mf
+    import verify
+    from meanfield.cli.pool import pool
+
+    nonlinearity = mf.as_nonlinearity(phi)
+    if sigma_w is None:
+        sigma_w = mf.critical_point(nonlinearity, sigma_b=sigma_b).sigma_w
+    with pool(workers, "calibration") as executor:
+        found = verify.calibrate(nonlinearity, sigma_w, sigma_b, **setting, executor=executor)
+
+    def show() -> None:
+        right = ("nothing wrong", found.false_alarms, found.false_alarm_rate, found.low, found.high)
+        rows = [right, *(tuple(getattr(each, name) for name in COLUMNS) for each in found.alternatives)]
+        print_table(
+            ("theory", "rejected", "share", "from", "to"),
+            [(name, str(rejected), *(f"{share:.3f}" for share in shares)) for name, rejected, *shares in rows],
+            title=f"{nonlinearity.name} at sigma_w = {sigma_w:.8g}, sigma_b = {sigma_b:g}, {found.runs} runs",
+        )
+        echo(found.summary)
+
+    answer = Answer(
+        data={"phi": nonlinearity.name, "sigma_w": sigma_w, "sigma_b": sigma_b, **setting, **found.to_dict()},
+        show=show,
+        table={name: [getattr(each, name) for each in found.alternatives] for name in (*COLUMNS, "parameter", "size")},
+        seed=setting["seed"],
+    )
+    deliver("calibrate", answer, as_json=as_json, output=output)
+    return 0 if found.passed else 1
