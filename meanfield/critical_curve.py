@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ __all__ = [
     "meets_degenerate_line",
     "stability_onset",
 ]
+
+Curve = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def critical_curve(phi: Nonlinearity) -> CriticalCurve:
     return CriticalCurve(q, sigma_w, variance, False)
 
 
-def _turning_points(function, q: np.ndarray, values: np.ndarray) -> list[float]:
+def _turning_points(function: Curve, q: np.ndarray, values: np.ndarray) -> list[float]:
     """Local extrema between grid points, refined; those within rounding of a flat stretch are left out."""
     steps = np.diff(values)
     steps[np.abs(steps) <= 1e-11 * np.abs(values[1:])] = 0.0
@@ -74,7 +77,7 @@ def _turning_points(function, q: np.ndarray, values: np.ndarray) -> list[float]:
     for i in np.flatnonzero(steps[:-1] * steps[1:] < 0):
         sign = -1.0 if steps[i] > 0 else 1.0
         result = minimize_scalar(
-            lambda t, sign=sign: sign * function(math.exp(t)),
+            lambda t, sign=sign: sign * float(function(np.exp([t]))[0]),
             bounds=(math.log(q[i]), math.log(q[i + 2])),
             method="bounded",
             options={"xatol": 1e-9},
@@ -83,16 +86,16 @@ def _turning_points(function, q: np.ndarray, values: np.ndarray) -> list[float]:
     return found
 
 
-def _sigma_w(phi: Nonlinearity, q: float) -> float:
-    return float(scan(phi, np.array([q]))[1, 0]) ** -0.5
+def _sigma_w(phi: Nonlinearity, q: np.ndarray) -> np.ndarray:
+    return scan(phi, q)[1] ** -0.5
 
 
-def _variance(phi: Nonlinearity, q: float) -> float:
-    rows = scan(phi, np.array([q]))
-    return float(rows[4, 0] / rows[1, 0])
+def _variance(phi: Nonlinearity, q: np.ndarray) -> np.ndarray:
+    rows = scan(phi, q)
+    return rows[4] / rows[1]
 
 
-def _crossings(function, q: np.ndarray, values: np.ndarray, target: float) -> list[float]:
+def _crossings(function: Curve, q: np.ndarray, values: np.ndarray, target: float) -> list[float]:
     """Lengths at which function(q) = target, one for each pair of neighbouring grid points on both sides of it."""
     above = values > target
     found = []
@@ -100,11 +103,45 @@ def _crossings(function, q: np.ndarray, values: np.ndarray, target: float) -> li
         if values[i] == target:
             found.append(float(q[i]))
             continue
-        low, high = math.log(q[i]), math.log(q[i + 1])
-        if (function(q[i]) - target) * (function(q[i + 1]) - target) > 0:
-            continue  # rounding decides the sign at a node that touches the target
-        found.append(math.exp(brentq(lambda t: function(math.exp(t)) - target, low, high, xtol=EPS, rtol=4 * EPS)))
+        root = _root_between(lambda x: function(x) - target, q[i], q[i + 1])
+        if root is not None:
+            found.append(root)
     return found
+
+
+# Chebyshev points of [-1, 1], both ends among them, and the matrix from values there to powers of s in [-1, 1].
+_POINTS = -np.cos(np.pi * np.arange(13) / 12)
+_POWERS = np.linalg.inv(np.vander(_POINTS))
+
+
+def _root_between(function: Curve, low: float, high: float) -> float | None:
+    """The zero of an analytic function of ln q between two lengths; None if rounding decides the signs at its ends.
+
+    One call on Chebyshev points gives a polynomial whose zero is right to its rounding, a second call corrects that:
+    calls cost more than points.
+    """
+    middle, half = math.log(low * high) / 2, math.log(high / low) / 2
+    values = function(np.exp(middle + half * _POINTS))
+    if values[0] * values[-1] > 0:
+        return None
+    powers = (_POWERS @ values).tolist()
+
+    def polynomial(s: float) -> float:
+        return functools.reduce(lambda total, power: total * s + power, powers)
+
+    left, right = polynomial(-1.0), polynomial(1.0)
+    if left * right > 0:  # a root at an end, to rounding
+        s = -1.0 if abs(left) < abs(right) else 1.0
+    else:
+        s = brentq(polynomial, -1.0, 1.0, xtol=EPS, rtol=4 * EPS)
+    q = math.exp(middle + half * s)
+    slope = np.polyval(np.polyder(powers), s) / half
+    step = float(function(np.array([q]))[0]) / slope if slope else math.inf
+    if abs(step) <= 1e-9:
+        return q * math.exp(-step)
+    return math.exp(
+        brentq(lambda t: float(function(np.exp([t]))[0]), math.log(low), math.log(high), xtol=EPS, rtol=4 * EPS)
+    )
 
 
 def lengths_at_sigma_b(phi: Nonlinearity, sigma_b: float) -> list[float]:
@@ -163,6 +200,6 @@ def stability_onset(phi: Nonlinearity) -> tuple[float, float] | None:
     for i, j in itertools.pairwise(told):
         if (alpha[i] > 1) != (alpha[j] > 1):
             q = math.exp(brentq(excess, math.log(curve.q[i]), math.log(curve.q[j]), xtol=1e-14))
-            if (variance := _variance(phi, q)) >= 0:
+            if (variance := float(_variance(phi, np.array([q]))[0])) >= 0:
                 candidates.append((math.sqrt(variance), q))
     return min(candidates, default=None)

@@ -244,11 +244,10 @@ def _line_at_lengths(phi: Nonlinearity, lengths: np.ndarray, sigma_b=None, sigma
         biases_error = np.where(variance > variance_error, variance_error / (2 * biases), np.sqrt(variance_error))
         if sigma_b is not None or sigma_w is not None:
             beside = np.full((2, 5, q.size), np.nan)
-            moved = np.array([1 - 1e-4, 1 + 1e-4])
             inner = exists & (q > 0)
-            for side in range(2):
-                if inner.any():
-                    beside[side][:, inner] = scan(phi, q[inner] * moved[side])
+            if inner.any():
+                moved = np.outer([1 - 1e-4, 1 + 1e-4], q[inner])
+                beside[:, :, inner] = scan(phi, moved.ravel()).reshape(5, *moved.shape).swapaxes(0, 1)
             row = beside[:, 4] / beside[:, 1] if sigma_b is not None else beside[:, 1] ** -0.5
             slope = np.abs(row[1] - row[0]) / (2e-4 * q)
             local = variance_error if sigma_b is not None else weights_error
@@ -257,7 +256,7 @@ def _line_at_lengths(phi: Nonlinearity, lengths: np.ndarray, sigma_b=None, sigma
             if sigma_b is not None:
                 biases, biases_error = np.where(exists, sigma_b.ravel(), np.nan), np.zeros_like(q)
                 weights_error = weights_error + moves * np.abs(np.diff(beside[:, 1] ** -0.5, axis=0))[0]
-            else:
+            elif sigma_w is not None:
                 weights, weights_error = np.where(exists, sigma_w.ravel(), np.nan), np.zeros_like(q)
                 spread = np.abs(np.diff(beside[:, 4] / beside[:, 1], axis=0))[0]
                 biases_error = biases_error + moves * spread / np.maximum(2 * biases, EPS)
