@@ -44,7 +44,9 @@ def predict(
         "gaussian" or "orthogonal".
     quantities : sequence of str, optional
         Of "q", variance of the pre-activations, "c", correlation of two inputs, and "chi", factor of the squared
-        gradient's length from layer l + 1 to layer l; all of them if not given.
+        gradient's length from layer l + 1 to layer l; these if not given. Of the whole network's Jacobian J also
+        "jacobian_moment", E lambda^k of J J^T's eigenvalues for k = 1, 2, and "mean_log_sigma", E ln s of J's
+        singular values (where phi' vanishes on no interval).
     q0 : float, > 0
         |h|^2/width of the first layer's pre-activations.
     c0 : float or sequence of float, in [-1, 1]

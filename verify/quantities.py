@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from verify.predictions import predict_signals
-from verify.scales import FISHER, LOG, Scale
+from verify.scales import FISHER, LINEAR, LOG, Scale
 from verify.signals import SignalSetting, measure
+from verify.spectra.traces import measure as measure_spectra
+from verify.spectral_predictions import predict_spectra
 
 __all__ = ["QUANTITIES", "Family", "Place", "Quantity", "families", "one_by_layer", "pairs_by_layer"]
 
@@ -45,14 +47,17 @@ class Quantity:
         Where it is averaged, extrapolated and compared.
     places : callable
         From the shape of one network's array, and c0, to a (label, layer) for every entry, in the array's order;
-        entries of theory and simulation with equal ones belong together.
+        entries of theory and simulation with equal ones belong together. Layer 0 is the network as a whole.
     family : Family
+    by_default : bool
+        Is it among the quantities if none are named?
     """
 
     meaning: str
     scale: Scale
     places: Callable[[tuple[int, ...], tuple[float, ...]], list[Place]]
     family: Family
+    by_default: bool = True
 
 
 def one_by_layer(shape: tuple[int, ...], c0: tuple[float, ...]) -> list[Place]:
@@ -65,11 +70,36 @@ def pairs_by_layer(shape: tuple[int, ...], c0: tuple[float, ...]) -> list[Place]
     return [(f"c0 = {start}", layer) for start in c0 for layer in range(1, shape[-1] + 1)]
 
 
+def whole_network(shape: tuple[int, ...], c0: tuple[float, ...]) -> list[Place]:
+    """The place of an array (1,): the network as a whole."""
+    return [("", 0)] if shape == (1,) else []
+
+
+def moments_of_network(shape: tuple[int, ...], c0: tuple[float, ...]) -> list[Place]:
+    """The places of an array (n,): moments of the network's Jacobian."""
+    return [(f"k = {k}", 0) for k in range(1, shape[-1] + 1)]
+
+
 SIGNALS = Family(predict=predict_signals, measure=measure)
+SPECTRA = Family(predict=predict_spectra, measure=measure_spectra)
 QUANTITIES: Mapping[str, Quantity] = {
     "q": Quantity(meaning="variance of the pre-activations", scale=LOG, places=one_by_layer, family=SIGNALS),
     "c": Quantity(meaning="correlation of two inputs", scale=FISHER, places=pairs_by_layer, family=SIGNALS),
     "chi": Quantity(meaning="growth of squared gradients per layer", scale=LOG, places=one_by_layer, family=SIGNALS),
+    "jacobian_moment": Quantity(
+        meaning="moments of J J^T's eigenvalues",
+        scale=LOG,
+        places=moments_of_network,
+        family=SPECTRA,
+        by_default=False,
+    ),
+    "mean_log_sigma": Quantity(
+        meaning="mean logarithm of J's singular values",
+        scale=LINEAR,
+        places=whole_network,
+        family=SPECTRA,
+        by_default=False,
+    ),
 }
 
 

@@ -21,7 +21,7 @@ class Check(Result):
     quantity, label : str
         The latter tells apart series of one quantity, such as "c0 = 0.5".
     layer : int
-        From 1.
+        From 1; 0 for the network as a whole.
     theory : float
     estimate : float
         From the simulation, continued to infinite width; at the one width if there is only one.
@@ -127,7 +127,7 @@ def make_report(
 
 def entry_name(quantity: str, label: str, layer: int) -> str:
     """One entry of a quantity in words: "c, c0 = 0.5, layer 3"."""
-    return ", ".join(part for part in (quantity, label, f"layer {layer}") if part)
+    return ", ".join(part for part in (quantity, label, f"layer {layer}" if layer else "") if part)
 
 
 def listed(items: Sequence) -> str:

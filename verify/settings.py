@@ -74,7 +74,7 @@ def plain_setting(setting: SignalSetting) -> dict[str, Any]:
 
 def _quantities(given) -> tuple[str, ...]:
     if given is None:
-        return tuple(QUANTITIES)
+        return tuple(name for name, quantity in QUANTITIES.items() if quantity.by_default)
     if not isinstance(given, Iterable):
         raise InvalidParameterError(f"quantities must be a sequence of names, got {given!r}")
     names = tuple(choice("quantities", name, QUANTITIES) for name in ((given,) if isinstance(given, str) else given))

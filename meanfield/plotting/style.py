@@ -34,6 +34,8 @@ SYMBOLS = {
     "q": r"$q^l$",
     "c": r"$c^l$",
     "chi": r"$\chi^l$",
+    "jacobian_moment": r"$E\,\lambda^k$",
+    "mean_log_sigma": r"$E\,\ln s$",
     "q_star": r"$q^*$",
     "alpha": r"$\alpha$",
     "chi_1": r"$\chi_1$",

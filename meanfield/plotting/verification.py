@@ -63,8 +63,8 @@ def plot_report(report, *, quantity: str = "q", title: str | None = None, ax: Ax
 def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
     """Distance of simulation and theory in standard errors, every check of a verification; crosses failed."""
     ax = axes_for(ax, (6.4, 3.6))
-    markers = {"q": "o", "c": "s", "chi": "^"}
-    colours = {"q": BLUE, "c": ORANGE, "chi": GREEN}
+    markers = {"q": "o", "c": "s", "chi": "^", "jacobian_moment": "D", "mean_log_sigma": "v"}
+    colours = {"q": BLUE, "c": ORANGE, "chi": GREEN, "jacobian_moment": VERMILION, "mean_log_sigma": BLACK}
     for quantity, series in _groups(report).items():
         checks = [check for checks in series.values() for check in checks]
         kept = [(check.layer, check.z) for check in checks if check.passed]
@@ -75,14 +75,24 @@ def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
     ax.axhline(0.0, color=BLACK, linewidth=0.8)
     ax.axhspan(-2, 2, color="#eeeeee", zorder=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(frameon=False, ncols=3, fontsize="small")
-    label_axes(ax, "layer $l$", "simulation − theory,\nin standard errors", title)
+    ax.legend(frameon=False, ncols=5, fontsize="small")
+    whole = any(check.layer == 0 for check in report.checks)
+    label_axes(
+        ax,
+        "layer $l$ (0: the whole network)" if whole else "layer $l$",
+        "simulation − theory,\nin standard errors",
+        title,
+    )
     return ax
 
 
 def verification_figure(report, *, title: str | None = None) -> Figure:
-    """A Figure with one panel for each quantity of a verification and one for the residuals."""
-    groups = _groups(report)
+    """A Figure with one panel for each quantity that has layers and one for the residuals of all."""
+    groups = [
+        name
+        for name, series in _groups(report).items()
+        if all(check.layer for each in series.values() for check in each)
+    ]
     figure = Figure(figsize=(6.4, 2.7 * (len(groups) + 1)), layout="constrained")
     *panels, last = figure.subplots(len(groups) + 1, 1, sharex=True)
     for number, (ax, quantity) in enumerate(zip(panels, groups, strict=True)):
