@@ -67,8 +67,8 @@ def nonlinearity_from_sympy(expression, *, name: str | None = None) -> Nonlinear
     --------
     >>> import sympy
     >>> x = sympy.Symbol("x")
-    >>> nonlinearity_from_sympy(sympy.Max(x, x / 10))
-    Nonlinearity('Max(x, x/10)')
+    >>> nonlinearity_from_sympy(sympy.tanh(x) * sympy.Abs(x)).kinks
+    (0.0,)
     """
     if not isinstance(expression, sympy.Expr):
         raise NonlinearityError(f"expression must be a sympy expression, got {shortened(repr(expression))}")
