@@ -104,7 +104,7 @@ def _crossings(function: Curve, q: np.ndarray, values: np.ndarray, target: float
             found.append(float(q[i]))
             continue
         root = _root_between(lambda x: function(x) - target, q[i], q[i + 1])
-        if root is not None:
+        if not found or root > found[-1] * (1 + 1e-9):  # an extremum that touches the target is one root
             found.append(root)
     return found
 
@@ -114,26 +114,22 @@ _POINTS = -np.cos(np.pi * np.arange(13) / 12)
 _POWERS = np.linalg.inv(np.vander(_POINTS))
 
 
-def _root_between(function: Curve, low: float, high: float) -> float | None:
-    """The zero of an analytic function of ln q between two lengths; None if rounding decides the signs at its ends.
+def _root_between(function: Curve, low: float, high: float) -> float:
+    """The zero of an analytic function of ln q between two lengths.
 
     One call on Chebyshev points gives a polynomial whose zero is right to its rounding, a second call corrects that:
     calls cost more than points.
     """
     middle, half = math.log(low * high) / 2, math.log(high / low) / 2
-    values = function(np.exp(middle + half * _POINTS))
-    if values[0] * values[-1] > 0:
-        return None
-    powers = (_POWERS @ values).tolist()
+    powers = (_POWERS @ function(np.exp(middle + half * _POINTS))).tolist()
 
     def polynomial(s: float) -> float:
         return functools.reduce(lambda total, power: total * s + power, powers)
 
     left, right = polynomial(-1.0), polynomial(1.0)
-    if left * right > 0:  # a root at an end, to rounding
-        s = -1.0 if abs(left) < abs(right) else 1.0
-    else:
-        s = brentq(polynomial, -1.0, 1.0, xtol=EPS, rtol=4 * EPS)
+    if left * right > 0:  # the root is at an end, to rounding
+        return float(low if abs(left) < abs(right) else high)
+    s = brentq(polynomial, -1.0, 1.0, xtol=EPS, rtol=4 * EPS)
     q = math.exp(middle + half * s)
     slope = np.polyval(np.polyder(powers), s) / half
     step = float(function(np.array([q]))[0]) / slope if slope else math.inf
