@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["pool"]
+__all__ = ["pool", "progress_bar"]
 
 
 class _Watched(Executor):
@@ -34,7 +34,7 @@ def pool(workers: int, label: str) -> Iterator[Executor | None]:
         if not sys.stderr.isatty():
             yield inner
             return
-        with _bar() as progress:
+        with progress_bar() as progress:
             yield _Watched(inner, progress, label)
     finally:
         if inner is not None:
@@ -49,7 +49,8 @@ def _processes(workers: int) -> Executor:
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
 
 
-def _bar():
+def progress_bar():
+    """A bar on stderr, a context manager."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 __all__ = ["Session", "close_quietly"]
 
+# Options whose value is a place on this machine.
+PATHS = ("--output", "--folder", "--data-path", "--config")
+
 
 @dataclass(frozen=True)
 class Session:
@@ -23,13 +26,13 @@ class Session:
 
     @property
     def command(self) -> str:
-        """The call as typed, without the places of output files, which would be paths of one machine."""
+        """The call as typed, without the places of files, which would be paths of one machine."""
         kept: list[str] = []
         skip = False
         for word in self.words:
-            if skip or word.startswith("--output="):
+            if skip or word.startswith(tuple(f"{option}=" for option in PATHS)):
                 skip = False
-            elif word == "--output":
+            elif word in PATHS:
                 skip = True
             else:
                 kept.append(word)

@@ -5,17 +5,29 @@ Text that a user wrote, such as the name of a nonlinearity, is drawn as it is: n
 
 from meanfield.plotting.phases import PHASE_COLOURS, plot_critical_line, plot_phase_diagram
 from meanfield.plotting.style import figure_of, image_bytes
+from meanfield.plotting.training import (
+    experiment_figures,
+    plot_conditioning,
+    plot_course,
+    plot_curvature_at_start,
+    training_figure,
+)
 from meanfield.plotting.trajectories import plot_propagation
 from meanfield.plotting.verification import plot_report, plot_residuals, verification_figure
 
 __all__ = [
     "PHASE_COLOURS",
+    "experiment_figures",
     "figure_of",
     "image_bytes",
+    "plot_conditioning",
+    "plot_course",
     "plot_critical_line",
+    "plot_curvature_at_start",
     "plot_phase_diagram",
     "plot_propagation",
     "plot_report",
     "plot_residuals",
+    "training_figure",
     "verification_figure",
 ]

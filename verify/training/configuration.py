@@ -123,5 +123,5 @@ class TrainingConfig:
             raise InvalidParameterError(f"data_path {needs} for data {self.data!r}, got {self.data_path!r}")
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain types."""
-        return asdict(self)
+        """The fields as plain types, but for data_path: the data are known by their checksum, wherever they are."""
+        return {name: value for name, value in asdict(self).items() if name != "data_path"}

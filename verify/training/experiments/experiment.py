@@ -19,12 +19,12 @@ from verify.training.experiments.cost import predict_cost
 from verify.training.experiments.evidence import Evidence
 from verify.training.experiments.plan import Plan, Run
 from verify.training.experiments.summary import summary_rows
-from verify.training.experiments.tables import Tables, csv_text, tables_of
+from verify.training.experiments.tables import Tables, columns_of, csv_text, tables_of
 from verify.training.loop import train
 from verify.training.record import TrainingRecord, from_arrays, to_arrays
 from verify.training.storage import load, run_key, save, save_text
 
-__all__ = ["Experiment", "experiment", "judged"]
+__all__ = ["Experiment", "experiment", "judged", "write_tables"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,7 +34,7 @@ class Experiment(Result):
     Attributes
     ----------
     plan : dict
-        Its settings.
+        Its settings; empty if only its tables are known.
     summary : tuple of dict
         One row for each group and length: see `summary_rows`.
     claims : tuple of Claim
@@ -103,19 +103,27 @@ def experiment(
     runs = plan.runs(chosen)
     records = sweep(work, runs, executor=executor, progress=progress)
     tables = tables_of(list(zip(trials, tried, strict=True)), list(zip(runs, records, strict=True)), chosen, plan.goal)
+    found = judged(tables, plan=plan.to_dict())
     if place is not None:
-        for name in ("search", "runs", "courses"):
-            save_text(place / f"{name}.csv", csv_text(getattr(tables, name)))
-    return judged(tables, plan)
+        write_tables(found, place)
+    return found
 
 
-def judged(tables: Tables, plan: Plan) -> Experiment:
-    """The summary and the claims of tables, however they were made."""
-    longest = plan.training.epochs
+def judged(tables: Tables, *, plan: Mapping[str, Any] | None = None) -> Experiment:
+    """The summary and the claims of tables, such as `read_tables` finds in a folder."""
+    longest = int(tables.courses["epoch"].max())
     # Numbers that a run does not have, because it diverged, are nan, and leave what is made of them undecided.
     with np.errstate(divide="ignore", invalid="ignore"):
         summary, claims = summary_rows(Evidence(tables, longest)), judge(tables, longest=longest)
-    return Experiment(plan=plan.to_dict(), summary=tuple(summary), claims=claims, tables=tables)
+    return Experiment(plan=plan or {}, summary=tuple(summary), claims=claims, tables=tables)
+
+
+def write_tables(found: Experiment, folder: Path) -> None:
+    """search.csv, runs.csv, courses.csv, summary.csv and claims.csv."""
+    tables = {name: getattr(found.tables, name) for name in ("search", "runs", "courses")}
+    tables |= {"summary": columns_of(found.summary), "claims": columns_of([claim.to_dict() for claim in found.claims])}
+    for name, table in tables.items():
+        save_text(folder / f"{name}.csv", csv_text(table))
 
 
 def _claimed(folder: Path, plan: Plan, resume: bool) -> Path:

@@ -87,7 +87,7 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain types."""
-        return asdict(self)
+        return {**asdict(self), "training": self.training.to_dict()}
 
     def trials(self) -> list[Run]:
         """The runs of the search."""

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from meanfield.errors import InvalidParameterError
+from meanfield.results import Result
 from verify.training.experiments.plan import Run
 from verify.training.record import TrainingRecord
 
-__all__ = ["Tables", "csv_text", "epochs_to", "read_tables", "tables_of"]
+__all__ = ["Tables", "columns_of", "csv_text", "epochs_to", "read_tables", "tables_of"]
 
 Table = Mapping[str, np.ndarray]
 
@@ -31,7 +32,7 @@ COURSE = (
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Tables:
+class Tables(Result):
     """Columns by name.
 
     Attributes
@@ -39,8 +40,8 @@ class Tables:
     search : mapping
         One row a trial: group, q_star, rate, readout_rate, status, train_loss, chosen (0 or 1).
     runs : mapping
-        One row a run: group, q_star, seed, its rates, status, epochs_to_goal (inf if never), the last train_loss and
-        the best test_accuracy, and the measurements at the start, full_rank included.
+        One row a run: group, q_star, seed, its rates, status, the goal and epochs_to_goal (inf if never), the last
+        train_loss and the best test_accuracy, and the measurements at the start, full_rank included.
     courses : mapping
         One row an epoch of a run: group, q_star, seed, epoch, and what was measured.
     """
@@ -76,9 +77,9 @@ def tables_of(
 ) -> Tables:
     """The tables of all trials and runs."""
     return Tables(
-        search=_columns([_trial_row(run, record, chosen) for run, record in trials]),
-        runs=_columns([_run_row(run, record, goal) for run, record in runs]),
-        courses=_columns([row for run, record in runs for row in _course_rows(run, record)]),
+        search=columns_of([_trial_row(run, record, chosen) for run, record in trials]),
+        runs=columns_of([_run_row(run, record, goal) for run, record in runs]),
+        courses=columns_of([row for run, record in runs for row in _course_rows(run, record)]),
     )
 
 
@@ -105,6 +106,7 @@ def _run_row(run: Run, record: TrainingRecord, goal: float) -> dict[str, Any]:
         "rate": run.config.rate,
         "readout_rate": run.config.readout_rate,
         "status": record.status,
+        "goal": goal,
         "epochs_to_goal": epochs_to(goal, record.epochs, record.train_loss),
         "train_loss": record.train_loss[-1],
         "test_accuracy": np.nanmax(record.test_accuracy),
@@ -121,8 +123,9 @@ def _course_rows(run: Run, record: TrainingRecord) -> list[dict[str, Any]]:
     ]
 
 
-def _columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Rows turned into columns; none if there are no rows."""
+    return {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else {})}
 
 
 def csv_text(table: Table) -> str:

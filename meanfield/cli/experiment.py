@@ -1,0 +1,118 @@
+"""``meanfield experiment``: a grid of training runs with tuned rates, its four figures, and what they show."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from meanfield.cli.long_runs import folder_options
+from meanfield.cli.options import declare, workers_option
+from meanfield.cli.output import Answer, deliver, document, echo, print_table, write_bytes
+
+FOLDER = Path("meanfield-experiment-sokol-park")
+SHOWN = ("group", "q_star", "rate", "readout_rate", "reached", "epochs_to_goal", "test_accuracy", "lambda_max_start")
+
+
+@declare(
+    "experiment",
+    example="meanfield experiment sokol-park --laptop --workers 2",
+    suffixes=(".json", ".csv", ".npz"),
+)
+@click.argument("name", type=click.Choice(["sokol-park"]))
+@click.option("--laptop", is_flag=True, help="Networks of 32 x 64 on digits; the default.")
+@click.option("--paper", is_flag=True, help="Networks of 200 x 400 on CIFAR-10, read from --data-path.")
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A plan of your own: a TOML file with the tables experiment, search and training.",
+)
+@click.option("--data-path", metavar="PATH", help="Where the data are that the plan reads from disk.")
+@click.option("--predict", is_flag=True, help="Only say what it will take.")
+@click.option("--redraw", is_flag=True, help="Only judge and draw again what is in the folder's tables.")
+@workers_option
+@folder_options("every run, the tables and the figures")
+def command(
+    name, laptop, paper, config, data_path, predict, redraw, workers, folder, resume, max_memory, as_json, output
+) -> None:
+    """Train networks on manifolds and hold the paper's claims against them.
+
+    sokol-park is the experiment of Sokol and Park, arXiv:1810.03785: Euclidean, Stiefel, oblique and linear networks at
+    several q_star and seeds, rates searched for each with equal budgets. The folder gets every run, the tables, four
+    figures and a summary.
+    """
+    place = folder if folder is not None else FOLDER
+    if redraw:
+        from verify.training.experiments.experiment import judged
+        from verify.training.experiments.tables import read_tables
+
+        _report(judged(read_tables(place)), place, as_json=as_json, output=output)
+        return
+    plan = _plan(laptop, paper, config, data_path)
+    _announce(plan, workers)
+    if predict:
+        return
+    from meanfield.cli.pool import pool
+    from verify import experiment
+
+    with pool(workers, "training runs") as executor:
+        found = experiment(plan, folder=place, resume=resume, max_memory=max_memory, executor=executor)
+    _report(found, place, as_json=as_json, output=output)
+
+
+def _plan(laptop: bool, paper: bool, config: Path | None, data_path: str | None):
+    from verify import read_plan, shipped_plan
+
+    if laptop + paper + (config is not None) > 1:
+        raise click.UsageError("give at most one of --laptop, --paper, --config", click.get_current_context())
+    changes = {} if data_path is None else {"data_path": data_path}
+    if config is not None:
+        return read_plan(config, **changes)
+    return shipped_plan("paper" if paper else "laptop", **changes)
+
+
+def _announce(plan, workers: int) -> None:
+    """Time and memory, before the start."""
+    from verify.training.experiments.cost import predict_cost
+
+    cost = predict_cost(plan)
+    minutes = cost.core_seconds / workers / 60
+    span = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"
+    click.echo(
+        f"{cost.tasks} runs, about {span} on {workers} worker{'s' * (workers > 1)}, "
+        f"{cost.bytes_each / 1e9:.2g} GB each",
+        err=True,
+    )
+
+
+def _report(found, folder: Path, *, as_json: bool, output: Path | None) -> None:
+    from meanfield.plotting import experiment_figures, image_bytes
+    from verify.training.experiments.experiment import write_tables
+    from verify.training.experiments.tables import columns_of
+
+    def show() -> None:
+        print_table(
+            SHOWN, [[_cell(row[column]) for column in SHOWN] for row in found.summary], title="means over seeds"
+        )
+        rows = [
+            [c.name, c.verdict, _cell(c.mean), f"{_cell(c.low)} to {_cell(c.high)}", _cell(c.limit), str(c.figure)]
+            for c in found.claims
+        ]
+        print_table(("claim", "verdict", "number", "95 % interval", "limit", "figure"), rows)
+        echo(f"Figures and tables: {folder}")
+
+    answer = Answer(
+        data={"plan": found.plan, "summary": found.summary, "claims": found.claims},
+        show=show,
+        table=columns_of(found.summary),
+        seed=0,
+    )
+    origin = document("experiment", answer)["provenance"]
+    for title, figure in experiment_figures(found).items():
+        write_bytes(folder / f"{title}.png", image_bytes(figure, "png", provenance=origin))
+    write_tables(found, folder)
+    deliver("experiment", answer, as_json=as_json, output=output)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

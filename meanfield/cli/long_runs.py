@@ -1,0 +1,62 @@
+"""What the commands of long runs share: a bound on memory, a folder to go on from, a bar of epochs."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["MemorySize", "epoch_bar", "folder_options"]
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+class MemorySize(click.ParamType):
+    """A number of bytes such as 500MB or 4GB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)b?\s*", value, flags=re.IGNORECASE | re.ASCII)
+        if found is None:
+            self.fail(f"{value!r} must be a size such as 500MB or 4GB", param, ctx)
+        return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+def folder_options(what: str) -> Callable[[Callable], Callable]:
+    """--folder, --resume and --max-memory; `what` is kept in the folder."""
+
+    def decorate(function: Callable) -> Callable:
+        for option in (
+            click.option(
+                "--max-memory", type=MemorySize(), metavar="SIZE", help="Refuse what needs more, such as 4GB."
+            ),
+            click.option("--resume", is_flag=True, help="Go on with what is in the folder."),
+            click.option("--folder", type=click.Path(path_type=Path), metavar="FOLDER", help=f"Keep {what} there."),
+        ):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+@contextmanager
+def epoch_bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A callback ``(done, total)`` that moves a bar on stderr; None if stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from meanfield.cli.pool import progress_bar
+
+    with progress_bar() as progress:
+        task = progress.add_task(label, total=None)
+
+        def move(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        yield move
