@@ -2,7 +2,7 @@
 
 import click
 
-from meanfield.cli.options import Numbers, declare, phi_argument, simulation_options
+from meanfield.cli.options import Numbers, declare, simulation_options
 from meanfield.cli.output import Answer, deliver, echo, print_table
 
 COLUMNS = ("name", "rejected", "rate", "low", "high")
@@ -13,14 +13,15 @@ COLUMNS = ("name", "rejected", "rate", "low", "high")
     example="meanfield calibrate tanh --sigma-w 1.5 --sigma-b 0.3 --depth 5 --widths 50,100,200 --runs 200",
     suffixes=(".json", ".csv", ".npz"),
 )
-@phi_argument
+@click.argument("phi", required=False)
+@click.option("--catalogue", is_flag=True, help="Instead: one check of every nonlinearity by name, in every phase.")
 @click.option("--sigma-w", type=float, help="Standard deviation of the weights times sqrt(fan_in); else critical.")
 @click.option("--sigma-b", type=float, default=0.05, show_default=True, help="Standard deviation of the biases.")
 @click.option("--q0", type=float, default=1.0, show_default=True, help="Variance of the first pre-activation.")
 @click.option("--c0", type=Numbers(float), default=(0.5,), show_default="0.5", help="Correlations of pairs of inputs.")
 @click.option("--runs", type=int, default=100, show_default=True, help="Checks, each with networks of its own.")
 @simulation_options
-def command(phi, sigma_w, sigma_b, workers, as_json, output, **setting) -> int:
+def command(phi, catalogue, sigma_w, sigma_b, workers, as_json, output, **setting) -> int:
     """How often a verdict on PHI is wrong.
 
     Repeats a check with many seeds, against the right theory, for its false alarms, and against wrong ones: parameters
@@ -28,14 +29,29 @@ def command(phi, sigma_w, sigma_b, workers, as_json, output, **setting) -> int:
     exceed the level or a gross error passes.
     """
     import meanfield as mf
-    import verify
     from meanfield.cli.pool import pool
 
-    nonlinearity = mf.as_nonlinearity(phi)
+    if (phi is None) != catalogue:
+        raise mf.InvalidParameterError("give either PHI or --catalogue")
+    with pool(workers, "calibration") as executor:
+        if catalogue:
+            from meanfield.cli.survey import survey
+
+            del setting["runs"], setting["q0"], setting["weights"]
+            answer, passed = survey(setting, executor)
+        else:
+            answer, passed = _calibration(mf.as_nonlinearity(phi), sigma_w, sigma_b, setting, executor)
+    deliver("calibrate", answer, as_json=as_json, output=output)
+    return 0 if passed else 1
+
+
+def _calibration(nonlinearity, sigma_w, sigma_b, setting, executor) -> tuple[Answer, bool]:
+    import meanfield as mf
+    import verify
+
     if sigma_w is None:
         sigma_w = mf.critical_point(nonlinearity, sigma_b=sigma_b).sigma_w
-    with pool(workers, "calibration") as executor:
-        found = verify.calibrate(nonlinearity, sigma_w, sigma_b, **setting, executor=executor)
+    found = verify.calibrate(nonlinearity, sigma_w, sigma_b, **setting, executor=executor)
 
     def show() -> None:
         right = ("nothing wrong", found.false_alarms, found.false_alarm_rate, found.low, found.high)
@@ -53,5 +69,4 @@ def command(phi, sigma_w, sigma_b, workers, as_json, output, **setting) -> int:
         table={name: [getattr(each, name) for each in found.alternatives] for name in (*COLUMNS, "parameter", "size")},
         seed=setting["seed"],
     )
-    deliver("calibrate", answer, as_json=as_json, output=output)
-    return 0 if found.passed else 1
+    return answer, found.passed

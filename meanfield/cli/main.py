@@ -26,6 +26,7 @@ COMMANDS = {
     "fixed-points": ("fixed_points", "All length fixed points of PHI, with stability, phase and depth scales."),
     "line": ("line", "The critical line of PHI."),
     "phase": ("phase", "The phase diagram of PHI."),
+    "spectrum": ("spectrum", "The law of the Jacobian's squared singular values."),
     "init": ("init", "Weights and biases of a network at criticality."),
     "validate": ("validate", "Hold the theory of PHI against simulated networks."),
     "calibrate": ("calibrate", "How often a verdict on PHI is wrong."),

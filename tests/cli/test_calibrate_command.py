@@ -1,0 +1,93 @@
+"""`meanfield calibrate`, and the finite-width answer of `meanfield validate`."""
+
+import csv
+
+import pytest
+
+import verify
+
+SMALL = ("--sigma-w", 1.5, "--sigma-b", 0.3, "--depth", 3, "--widths", "50,100")
+RUNS = (*SMALL, "--networks", 16, "--runs", 10, "--seed", 4)
+
+
+def test_calibrate(terminal):
+    shown = terminal("calibrate", "tanh", *RUNS)
+    record = terminal.json("calibrate", "tanh", *RUNS, code=shown.exit_code)
+    assert record["runs"] == 10
+    assert record["false_alarms"] <= record["band"][1]
+    by_name = {each["name"]: each for each in record["alternatives"]}
+    assert by_name["1 in place of the derivative"]["rejected"] == 10
+    assert by_name["sigma_w off by +0.25 %"]["size"] == 0.0025
+    assert "nothing wrong" in shown.stdout
+    assert record["summary"] in shown.stdout
+
+
+def test_a_verdict_that_cannot_see_gross_errors_is_exit_code_1(terminal):
+    weak = ("--sigma-w", 1.5, "--sigma-b", 0.3, "--depth", 2, "--widths", "10", "--networks", 2, "--runs", 10)
+    record = terminal.json("calibrate", "tanh", *weak, code=1)
+    assert record["passed"] is False
+    assert "Missed too often" in record["summary"]
+
+
+def test_workers_do_not_change_a_calibration(terminal, tmp_path):
+    for workers in (1, 2):
+        terminal("calibrate", "tanh", *RUNS, "--workers", workers, "--output", tmp_path / f"{workers}.csv")
+    assert (tmp_path / "1.csv").read_text() == (tmp_path / "2.csv").read_text()
+    assert len(list(csv.reader((tmp_path / "1.csv").read_text().splitlines()))) == 26
+
+
+def test_the_catalogue(terminal, monkeypatch):
+    from meanfield import activations
+
+    few = {name: activations.CATALOGUE[name] for name in ("tanh", "relu", "softplus")}
+    monkeypatch.setattr(activations, "CATALOGUE", few)
+    record = terminal.json("calibrate", "--catalogue", "--depth", 3, "--widths", "50,100", "--networks", 8)
+    rows = record["survey"]
+    assert [row["phi"] for row in rows[::6]] == ["tanh", "relu", "softplus"]
+    assert {row["phase"] for row in rows[:6]} == {"ordered", "critical", "chaotic"}
+    assert [row["phase"] for row in rows[10:12]] == ["unbounded"] * 2
+    assert record["passed"] is True
+    assert record["summary"] == "The theory holds in 18 of 18 checks of the catalogue."
+
+
+def test_either_phi_or_the_catalogue(terminal):
+    assert "either PHI or --catalogue" in terminal.refused("calibrate")["message"]
+    assert "either PHI or --catalogue" in terminal.refused("calibrate", "tanh", "--catalogue")["message"]
+    assert "runs must be >= 10" in terminal.refused("calibrate", "tanh", "--runs", 1)["message"]
+
+
+WIDTH = ("validate", "tanh", "--sigma-w", 1.5, "--sigma-b", 0.3, "--width", 64, "--depth", 4, "--networks", 16)
+
+
+def test_the_finite_width_answer(terminal):
+    record = terminal.json(*WIDTH)
+    answer = verify.width_bias("tanh", 1.5, 0.3, width=64, depth=4, networks=16)
+    assert record["deviations"] == answer.to_dict()["deviations"]
+    assert record["summary"] in terminal.ok(*WIDTH).stdout
+
+
+def test_the_precision_wanted_is_an_option(terminal):
+    rough, fine = (
+        terminal.json(*WIDTH, "--precision", wanted)["deviations"][3]["required_width"] for wanted in (0.1, 0.01)
+    )
+    assert 80 * rough <= fine <= 100 * rough
+
+
+def test_lengths_that_are_reset(terminal):
+    record = terminal.json(*WIDTH, "--lengths", "reset")
+    assert [each["theory"] for each in record["deviations"][1:3]] == [record["deviations"][1]["theory"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--width", 2], "width must be >= 3"),
+        (["--precision", 0], "precision must be > 0"),
+        (["--lengths", "fixed"], "--lengths"),
+        (["--output", "figure.png"], "must end in one of .json .csv .npz"),
+    ],
+)
+def test_bad_settings(terminal, tmp_path, monkeypatch, words, part):
+    monkeypatch.chdir(tmp_path)
+    assert part in terminal.refused(*WIDTH, *words)["message"]
+    assert list(tmp_path.iterdir()) == []
