@@ -118,8 +118,8 @@ def critical_point(phi, *, sigma_b=None, sigma_w=None, q_star=None) -> CriticalP
     Examples
     --------
     >>> point = critical_point("tanh", sigma_b=0.3)
-    >>> round(point.sigma_w, 10), round(point.q_star, 10)
-    (1.3955839751, 0.7634747669)
+    >>> round(point.sigma_w, 9), round(point.q_star, 9)
+    (1.395583975, 0.763474767)
     """
     points = critical_points(phi, sigma_b=sigma_b, sigma_w=sigma_w, q_star=q_star)
     point = next((p for p in points if p.stable), points[0])
