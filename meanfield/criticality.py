@@ -182,7 +182,7 @@ def critical_line(phi, *, q_star=None, sigma_b=None) -> CriticalLine:
     Examples
     --------
     >>> critical_line("sin", q_star=[0.5, 1.0]).sigma_w.round(6)
-    array([1.209176, 1.327394])
+    array([1.20918 , 1.327251])
     """
     nonlinearity = as_nonlinearity(phi)
     name, value = _the_one_given(q_star=q_star, sigma_b=sigma_b)

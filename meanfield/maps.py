@@ -111,7 +111,7 @@ def q_map(phi, q, sigma_w, sigma_b):
         sigma_w=interval("sigma_w", sigma_w, low=0.0, open_low=True),
         sigma_b=interval("sigma_b", sigma_b, low=0.0),
     )
-    return (weights**2 * moments(phi, lengths).V + biases**2)[()]
+    return _as_given(weights**2 * moments(phi, lengths).V + biases**2)
 
 
 def c_map(phi, c, q, sigma_w, sigma_b):
@@ -160,7 +160,12 @@ def c_map(phi, c, q, sigma_w, sigma_b):
         raise NonlinearityError(
             f"{nonlinearity.name}: the next layer has variance 0 at q = 0, sigma_b = 0, so no correlation is defined"
         )
-    return ((weights**2 * kernel.value + biases**2) / variance)[()]
+    return _as_given((weights**2 * kernel.value + biases**2) / variance)
+
+
+def _as_given(values):
+    """A float where every argument was a scalar, an array otherwise."""
+    return float(values) if np.ndim(values) == 0 else values
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
