@@ -12,10 +12,10 @@ from meanfield.quadrature import EPS, NODES, ORDER, ROUNDING, WEIGHTS, resolve
 __all__ = ["MehlerSeries", "mehler_series", "smoothed_products"]
 
 TERMS = 512
-REACH = 14.0  # h_k(z) exp(-z^2/2) is below 1e-21 beyond, for every k < TERMS
-PANEL = 0.25  # at most 6 radians of h_TERMS for ORDER nodes
+REACH = 14.0  # h_k(z) exp(-z^2/2) is below 1e-21 beyond, for every k
+RADIANS = 5.65  # of the last polynomial, at most, for the ORDER nodes of a panel
 RESOLVED = 1e-13  # Gauss quadrature of a panel is far more accurate than the interpolation that this measures
-SHIFT = 0.09  # of the second partition, which gives the error
+SHIFT = 0.36  # of the second partition, in panels; it gives the error
 
 Rows = Callable[[np.ndarray], np.ndarray]
 Kinks = Callable[[float, float], np.ndarray]
@@ -25,31 +25,32 @@ def _normal(z: np.ndarray) -> np.ndarray:
     return np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
 
 
-def _hermite(z: np.ndarray) -> np.ndarray:
-    """Orthonormal Hermite polynomials, shape (TERMS, n)."""
-    h = np.empty((TERMS, z.size))
+def _hermite(z: np.ndarray, terms: int) -> np.ndarray:
+    """Orthonormal Hermite polynomials, shape (terms, n)."""
+    h = np.empty((terms, z.size))
     h[0], h[1] = 1.0, z
-    for k in range(1, TERMS - 1):
+    for k in range(1, terms - 1):
         h[k + 1] = (z * h[k] - math.sqrt(k) * h[k - 1]) / math.sqrt(k + 1)
     return h
 
 
-def _base_edges(shift: float) -> np.ndarray:
-    return np.concatenate([[0.0], np.arange(PANEL - shift, REACH, PANEL), [REACH]])
+def _base_edges(shift: float, terms: int) -> np.ndarray:
+    panel = RADIANS / math.sqrt(terms)
+    return np.concatenate([[0.0], np.arange((1 - shift) * panel, REACH, panel), [REACH]])
 
 
 @functools.cache
-def _base_hermite(shift: float) -> np.ndarray:
-    edges = _base_edges(shift)
+def _base_hermite(shift: float, terms: int) -> np.ndarray:
+    edges = _base_edges(shift, terms)
     half = np.diff(edges)[:, None] / 2
-    return _hermite((edges[:-1, None] + half + half * NODES).ravel())
+    return _hermite((edges[:-1, None] + half + half * NODES).ravel(), terms)
 
 
 @dataclass(frozen=True)
 class MehlerSeries:
     """Hermite coefficients of the rows of a function of one standard normal, on two partitions.
 
-    coefficients : (2, rows, TERMS); rest : (rows,) E f^2 minus the sum of their squares; size : (rows,) E f^2.
+    coefficients : (2, rows, terms); rest : (rows,) E f^2 minus the sum of their squares; size : (rows,) E f^2.
     """
 
     coefficients: np.ndarray
@@ -58,22 +59,24 @@ class MehlerSeries:
 
     def product(self, other: "MehlerSeries", row: int, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """E f(u) g(v) = sum_k a_k b_k c^k (Mehler), row f here and g there, with its error bound; c has shape (n,)."""
-        powers = c[:, None] ** np.arange(TERMS)
+        terms = self.coefficients.shape[2]
+        powers = c[:, None] ** np.arange(terms)
         first, second = (
             (powers * (a * b)).sum(axis=1)
             for a, b in zip(self.coefficients[:, row], other.coefficients[:, row], strict=True)
         )
         size = math.sqrt(self.size[row] * other.size[row])
-        left_out = np.abs(c) ** TERMS * math.sqrt(self.rest[row] * other.rest[row])
+        left_out = np.abs(c) ** terms * math.sqrt(self.rest[row] * other.rest[row])
         return first, left_out + 2 * np.abs(first - second) + ROUNDING * size
 
     def has_decayed(self, row: int) -> bool:
         """Do the coefficients fall so fast that those left out add less than rounding to E f^2?"""
-        return bool((self.coefficients[:, row, -16:] ** 2).max() * TERMS <= 0.1 * EPS * self.size[row])
+        terms = self.coefficients.shape[2]
+        return bool((self.coefficients[:, row, -16:] ** 2).max() * terms <= 0.1 * EPS * self.size[row])
 
 
-def mehler_series(rows: Rows, kinks: Kinks) -> MehlerSeries:
-    """Hermite coefficients of `rows` (from z (n,) to (r, n)), with kinks at ``kinks(low, high)`` in z.
+def mehler_series(rows: Rows, kinks: Kinks, *, terms: int = TERMS) -> MehlerSeries:
+    """The first `terms` Hermite coefficients of `rows`, from z (n,) to (r, n), with kinks at ``kinks(low, high)`` in z.
 
     Raises
     ------
@@ -87,7 +90,7 @@ def mehler_series(rows: Rows, kinks: Kinks) -> MehlerSeries:
     folds = np.unique(np.abs(kinks(-REACH, REACH)))
     coefficients, sizes = [], []
     for shift in (0.0, SHIFT):
-        base = _base_edges(shift)
+        base = _base_edges(shift, terms)
         with np.errstate(all="ignore"):
             panels = resolve(both_sides, np.unique(np.concatenate([base, folds])), _normal, resolved=RESOLVED)
         if not np.isfinite(panels.values).all():
@@ -95,7 +98,8 @@ def mehler_series(rows: Rows, kinks: Kinks) -> MehlerSeries:
         z = panels.x.ravel()
         density = panels.w.ravel() * _normal(z)
         right, left = np.split(panels.values.reshape(len(panels.values), -1), 2)
-        coefficients.append(_project((right + left) * density, (right - left) * density, panels.edges, z, base, shift))
+        table = _base_hermite(shift, terms)
+        coefficients.append(_project((right + left) * density, (right - left) * density, panels.edges, z, base, table))
         sizes.append(((right**2 + left**2) * density).sum(axis=1))
     size = np.maximum(*sizes)
     rest = np.maximum(size - (coefficients[0] ** 2).sum(axis=1), 0.0) + ROUNDING * size
@@ -103,9 +107,9 @@ def mehler_series(rows: Rows, kinks: Kinks) -> MehlerSeries:
 
 
 def _project(
-    even: np.ndarray, odd: np.ndarray, edges: np.ndarray, z: np.ndarray, base: np.ndarray, shift: float
+    even: np.ndarray, odd: np.ndarray, edges: np.ndarray, z: np.ndarray, base: np.ndarray, table: np.ndarray
 ) -> np.ndarray:
-    """Weighted values at z > 0 against every h_k, (rows, TERMS): the even part meets the even k, the odd part the odd.
+    """Weighted values at z > 0 against every h_k, (rows, terms): the even part meets the even k, the odd part the odd.
 
     The polynomials are tabulated on the base panels; only panels that had to be split need the recurrence.
     """
@@ -113,8 +117,9 @@ def _project(
     whole = (base[place] == edges[:-1]) & (base[place + 1] == edges[1:])
     target = (place[whole, None] * ORDER + np.arange(ORDER)).ravel()
     known = np.repeat(whole, ORDER)
-    table, extra = _base_hermite(shift), _hermite(z[~known])
-    result = np.empty((len(even), TERMS))
+    terms = len(table)
+    extra = _hermite(z[~known], terms)
+    result = np.empty((len(even), terms))
     for parity, values in enumerate((even, odd)):
         spread = np.zeros((len(values), table.shape[1]))
         spread[:, target] = values[:, known]

@@ -5,11 +5,16 @@ import math
 import numpy as np
 from scipy.optimize import brentq
 
-from meanfield.dual_kernels import evaluate_kernel, series
+from meanfield.bivariate import MehlerSeries
+from meanfield.dual_kernels import series
+from meanfield.gaussian_moments import evaluate
+from meanfield.near_diagonal import chord_and_product, rough_chord_and_product
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
 
 __all__ = ["correlation_fixed_point"]
+
+FAR = math.pi / 8  # angle between the inputs from which 512 terms of Mehler's series are enough for any phi
 
 
 def correlation_fixed_point(
@@ -24,28 +29,24 @@ def correlation_fixed_point(
         to 1 (Mehler), so it has one fixed point below 1 if its slope at 1, `chi_1`, is above 1.
     chi_1, chi_bound : float
         That slope and its error bound.
+
+    Notes
+    -----
+    c_star solves chord(c) = 1/sigma_w^2 with chord(c) = E (phi(u) - phi(v))^2 / E (u - v)^2, which increases to mu_1 as
+    c -> 1: nothing cancels there.
     """
     terms = series(phi, q)
     if terms.has_decayed(1):
-        return _correlation_by_series(sigma_w**2 * terms.coefficients[0, 0] ** 2 / q, chi_1, chi_bound)
-    # Newton's method from c = 0 rises monotonically to it.
-    c = 0.0
-    for _ in range(200):
-        (value, derivative), (value_bound, derivative_bound) = evaluate_kernel(phi, np.array([c]), q, q)
-        image = (sigma_w**2 * float(value[0]) + sigma_b**2) / q
-        slope = sigma_w**2 * float(derivative[0])
-        if slope >= 1:  # rounding has carried the iterate past the minimum of f(c) - c
-            return 1.0, chi_1, 1 - c + math.sqrt(EPS), chi_bound
-        step = (image - c) / (1 - slope)
-        if step <= 2 * EPS:
-            break
-        c = min(c + step, 1.0)
-    local = sigma_w**2 * float(value_bound[0]) / q + 4 * EPS
-    bound = (abs(image - c) + local) / max(1 - slope, math.sqrt(local))
-    return c, slope, bound, sigma_w**2 * float(derivative_bound[0]) + 2 * EPS * slope + _bend(c, slope, chi_1) * bound
+        return _by_decayed_series(sigma_w**2 * terms.coefficients[0, 0] ** 2 / q, chi_1, chi_bound)
+    target = sigma_w**-2
+    far_kernel = float(terms.product(terms, 0, np.array([math.cos(FAR)]))[0][0])
+    chord = (float(evaluate(phi, np.array([q]))[0][0, 0]) - far_kernel) / (q * (1 - math.cos(FAR)))
+    if chord >= target:
+        return _far(terms, sigma_w, sigma_b, q, chi_1)
+    return _near(phi, sigma_w, q, chi_1, chord)
 
 
-def _correlation_by_series(p: np.ndarray, chi_1: float, chi_bound: float) -> tuple[float, float, float, float]:
+def _by_decayed_series(p: np.ndarray, chi_1: float, chi_bound: float) -> tuple[float, float, float, float]:
     """c_star = 1 - e from sum_k p_k [1 - (1-e)^k] = e, divided by e: free of the cancellation in f(c) - c near 1."""
     k = np.arange(len(p))
 
@@ -63,9 +64,63 @@ def _correlation_by_series(p: np.ndarray, chi_1: float, chi_bound: float) -> tup
     c = 1 - e
     slope = float((p[1:] * k[1:]) @ c ** (k[1:] - 1.0))
     bound = (8 * EPS * chi_1 + chi_bound) * e / max(1 - slope, EPS) + EPS
-    return c, slope, bound, chi_bound + 8 * EPS + _bend(c, slope, chi_1) * bound
+    return c, slope, bound, chi_bound + 8 * EPS + _bend(1 - c, slope, chi_1) * bound
 
 
-def _bend(c: float, slope: float, chi_1: float) -> float:
-    """A bound on f'' at c: f' is convex, so its slope is at most that of the chord to 1."""
-    return (chi_1 - slope) / max(1 - c, EPS)
+def _far(
+    terms: MehlerSeries, sigma_w: float, sigma_b: float, q: float, chi_1: float
+) -> tuple[float, float, float, float]:
+    """Newton's method for f(c) = c from c = 0 rises monotonically to c_star."""
+    c = 0.0
+    for _ in range(100):
+        (value, value_bound), (derivative, derivative_bound) = (
+            (float(part[0]) for part in terms.product(terms, row, np.array([c]))) for row in (0, 1)
+        )
+        image, slope = (sigma_w**2 * value + sigma_b**2) / q, sigma_w**2 * derivative
+        step = (image - c) / (1 - slope)
+        if step <= 2 * EPS:
+            break
+        c += step
+    local = sigma_w**2 * value_bound / q + 4 * EPS
+    bound = (abs(image - c) + local) / (1 - slope)
+    slope_bound = sigma_w**2 * derivative_bound + 2 * EPS * slope + _bend(1 - c, slope, chi_1) * bound
+    return c, slope, bound, slope_bound
+
+
+def _near(
+    phi: Nonlinearity, sigma_w: float, q: float, chi_1: float, far_chord: float
+) -> tuple[float, float, float, float]:
+    """Newton's method in the angle theta, c = cos(theta), with d chord/d theta = -(chord - E phi'phi')/tan(theta/2)."""
+    target = sigma_w**-2
+    low, high = 0.0, FAR
+    # A kink makes the chord linear in theta near 0, where it is mu_1.
+    theta = min(FAR * (chi_1 - 1) * target / max(chi_1 * target - far_chord, EPS * target), FAR * (1 - EPS))
+    given = phi.function, phi.derivative, phi.kinks_between
+    for _ in range(60):
+        chord, derivative = rough_chord_and_product(*given, _gap(theta), q)
+        low, high = (theta, high) if chord > target else (low, theta)
+        rise = chord - derivative
+        moved = theta + (chord - target) * math.tan(theta / 2) / rise if rise > 0 else math.nan
+        if not low <= moved <= high:
+            moved = (low + high) / 2
+        done = abs(moved - theta) <= 1e-6 * theta
+        theta = moved
+        if done:  # the next step would be of rounding size
+            break
+    gap = _gap(theta)
+    (chord, derivative), (chord_bound, derivative_bound) = chord_and_product(*given, gap, q)
+    rise = max(chord - derivative, chord_bound)
+    slope = sigma_w**2 * float(derivative)
+    bound = float((abs(chord - target) + chord_bound + 4 * EPS * target) * gap / rise) + EPS
+    slope_bound = sigma_w**2 * float(derivative_bound) + 2 * EPS * slope + _bend(gap, slope, chi_1) * bound
+    return 1 - gap, slope, bound, slope_bound
+
+
+def _gap(theta: float) -> float:
+    """1 - cos(theta)"""
+    return 2 * math.sin(theta / 2) ** 2
+
+
+def _bend(gap: float, slope: float, chi_1: float) -> float:
+    """A bound on f'' at 1 - gap: f' is convex, so its slope is at most that of the chord to 1."""
+    return (chi_1 - slope) / max(gap, EPS)

@@ -15,6 +15,9 @@ from meanfield.sweeps import sweep
 
 __all__ = ["PhaseDiagram", "phase_diagram"]
 
+# Whole rows of about this many cells are one task: enough that they share interpolants, few enough to share out.
+CELLS_OF_A_TASK = 16384
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PhaseDiagram(Result):
@@ -99,20 +102,28 @@ def phase_diagram(phi, sigma_w, sigma_b, *, q0=1.0, executor=None) -> PhaseDiagr
             raise InvalidParameterError(f"{name} must be one-dimensional, got an array of shape {axis.shape}")
     columns, rows = np.atleast_1d(columns), np.atleast_1d(rows)
     start = scalar("q0", q0, low=0.0)
-    solved = sweep(functools.partial(_row, nonlinearity, columns, start), list(rows), executor=executor)
-    numbers = np.stack([cells.numbers for cells in solved], axis=1)
-    bounds = np.stack([cells.bounds for cells in solved], axis=1)
-    errors = dict(zip(NUMBERS, bounds, strict=True))
+    strip = max(1, CELLS_OF_A_TASK // columns.size)
+    strips = [rows[i : i + strip] for i in range(0, rows.size, strip)]
+    solved = sweep(functools.partial(_strip, nonlinearity, columns, start), strips, executor=executor)
+    shape = (rows.size, columns.size)
+    numbers, bounds = (
+        np.concatenate([getattr(cells, name) for cells in solved], axis=1).reshape(-1, *shape)
+        for name in ("numbers", "bounds")
+    )
+    errors: dict[str, np.ndarray] = dict(zip(NUMBERS, bounds, strict=True))
     return PhaseDiagram(
         sigma_w=columns,
         sigma_b=rows,
         **dict(zip(NUMBERS, numbers, strict=True)),
-        **{name: np.stack([getattr(cells, name) for cells in solved]) for name in ("stable", "phase", "status")},
-        n_fixed_points=np.stack([cells.n_fixed_points for cells in solved]),
+        **{
+            name: np.concatenate([getattr(cells, name) for cells in solved]).reshape(shape)
+            for name in ("stable", "phase", "status", "n_fixed_points")
+        },
         error=errors["q_star"],
         errors=errors,
     )
 
 
-def _row(phi: Nonlinearity, sigma_w: np.ndarray, q0: float, sigma_b: float) -> Cells:
-    return solve_cells(phi, sigma_w, np.full(sigma_w.size, sigma_b), q0)
+def _strip(phi: Nonlinearity, sigma_w: np.ndarray, q0: float, sigma_b: np.ndarray) -> Cells:
+    across, up = np.meshgrid(sigma_w, sigma_b)
+    return solve_cells(phi, across.ravel(), up.ravel(), q0)

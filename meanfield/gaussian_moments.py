@@ -284,6 +284,7 @@ def profile(phi: Nonlinearity) -> Profile:
         except NonlinearityError:
             break
         good = (bounds[:2] <= 1e-6 * rows[:2]).all(axis=0) | (rows[:2] == 0).any(axis=0)
+        good &= np.isfinite(bounds[:2]).all(axis=0)
         stop = len(octaves) if good.all() else int(np.argmin(good))
         parts.append((octaves[:stop], rows[:, :stop], bounds[:, :stop]))
         if stop < len(octaves):

@@ -1,0 +1,40 @@
+"""V, mu_1 and the slope of V as interpolants in ln q, for searches over many lengths at once."""
+
+import functools
+
+import numpy as np
+
+from meanfield.errors import NonlinearityError
+from meanfield.gaussian_moments import evaluate, scan
+from meanfield.interpolation import LENGTH_NODES, chebyshev_polynomials, segment_nodes, segments_of, to_coefficients
+from meanfield.nonlinearity import Nonlinearity
+
+__all__ = ["length_moments", "length_table"]
+
+
+def length_moments(phi: Nonlinearity, q: np.ndarray) -> np.ndarray:
+    """V, mu_1 and dV/dq at q > 0 (n,), shape (3, n), to about 1e-14 of their size on the segment around q."""
+    segment, place = segments_of(q)
+    result = np.empty((3, q.size))
+    for number in np.unique(segment):
+        where = np.flatnonzero(segment == number)
+        table = length_table(phi, int(number))
+        if table is None:
+            result[:, where] = scan(phi, q[where])[[0, 1, 3]]
+        else:
+            result[:, where] = table @ chebyshev_polynomials(place[where], LENGTH_NODES).T
+            result[2, where] /= q[where]
+    return result
+
+
+@functools.lru_cache(maxsize=2048)
+def length_table(phi: Nonlinearity, segment: int) -> np.ndarray | None:
+    """Chebyshev coefficients (3, LENGTH_NODES) of V, mu_1 and q dV/dq; None where a moment is infinite."""
+    q = segment_nodes(segment)
+    try:
+        values, bounds = evaluate(phi, q)
+    except NonlinearityError:
+        return None
+    if not np.isfinite(bounds[[0, 1, 3]]).all():
+        return None
+    return np.array([values[0], values[1], q * values[3]]) @ to_coefficients(LENGTH_NODES).T
