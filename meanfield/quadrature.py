@@ -34,7 +34,8 @@ class Panels:
     """Panels on which every row of a vector function is resolved, in increasing order.
 
     x, w : (panels, ORDER) nodes and weights; values : (rows, panels, ORDER);
-    noise : (rows, panels) size of the trailing Legendre coefficients, 0 where a row is resolved to rounding;
+    noise : (rows, panels) size of the trailing Legendre coefficients, 0 where a row is resolved to rounding, inf where
+    bisection to the last never resolved it;
     complete : False if the panel budget ran out.
     """
 
@@ -99,6 +100,8 @@ def resolve(
             done[:] = True
         # A resolved panel is integrated to rounding, which every error bound counts anyway.
         noise = np.where(tail <= RESOLVED * scale, 0.0, tail)
+        if depth == MAX_DEPTH:  # a pole, or close to one: nothing bounds what is left of it
+            noise[~fine] = np.inf
         kept.append((left[done], x[done], half[done, None] * WEIGHTS, values[:, done], noise[:, done]))
         if done.all():
             break
@@ -221,9 +224,10 @@ class HalfLineQuadrature:
             folded = self._integrands(x, rows)
             doubt = (ROUNDING if panels.complete else 1e-3) * np.abs(folded)
             for r, noise in enumerate(panels.noise):
-                moved = rows.copy()
-                moved[r] += np.repeat(noise, ORDER)
-                doubt += np.abs(self._integrands(x, moved) - folded)
+                loud = np.flatnonzero(np.repeat(noise != 0, ORDER))
+                moved = rows[:, loud]
+                moved[r] += np.repeat(noise, ORDER)[loud]
+                doubt[:, loud] += np.abs(self._integrands(x[loud], moved) - folded[:, loud])
         finite = np.isfinite(folded).all(axis=0)
         if not finite.all():
             # End the domain at the last block that is finite; the tail estimate then speaks for the rest.

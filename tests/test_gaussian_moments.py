@@ -354,3 +354,17 @@ def test_threads_get_the_same_answer():
         for k, result in enumerate(results):
             V = result.V if k % 2 == 0 else result.V[::-1]
             np.testing.assert_allclose(V, alone.V, rtol=1e-14, atol=0)
+
+
+def test_a_pole_of_the_slope_is_never_a_finite_moment():
+    """E phi'^2 of sqrt(|x|) diverges only logarithmically at 0: every cut-off looks converged."""
+    phi = mf.Nonlinearity.from_callable(
+        lambda x: np.sqrt(np.abs(x)),
+        lambda x: np.sign(x) / (2 * np.sqrt(np.maximum(np.abs(x), 1e-300))),
+        kinks=(0.0,),
+        name="root",
+    )
+    with pytest.raises(mf.NonlinearityError, match="root.*infinite"):
+        mf.moments(phi, 1.0)
+    found = mf.moments("abs(x)**1.5", 1.0)
+    assert abs(found.mu_1 - 2.25 * math.sqrt(2 / math.pi)) <= found.errors["mu_1"] <= 1e-12
