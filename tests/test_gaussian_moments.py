@@ -364,7 +364,7 @@ def test_a_pole_of_the_slope_is_never_a_finite_moment():
         kinks=(0.0,),
         name="root",
     )
-    with pytest.raises(mf.NonlinearityError, match="root.*infinite"):
+    with pytest.raises(mf.NonlinearityError, match=r"root.*infinite"):
         mf.moments(phi, 1.0)
     found = mf.moments("abs(x)**1.5", 1.0)
     assert abs(found.mu_1 - 2.25 * math.sqrt(2 / math.pi)) <= found.errors["mu_1"] <= 1e-12
