@@ -22,6 +22,6 @@ def ratios(q_star: float, overlap: float, output: str, seeds: int) -> tuple[np.n
     found, tops = [], []
     for seed in children(np.random.SeedSequence(0), seeds):
         layers, X = draw_network(setting, seed)
-        tops.append(verify.top_eigenvalues(layers, "tanh", X, output=output).values[0])
+        tops.append(verify.fisher_eigenvalues(layers, "tanh", X, output=output)[0])
         found.append(verify.layerwise_bound(layers, "tanh", X, output=output).value / tops[-1])
     return np.array(found), theory, np.array(tops)

@@ -115,24 +115,18 @@ def fisher_gram(layers: Layers, phi, X, *, output: str = "linear") -> np.ndarray
     start = output_cotangents(linear.outputs, output)
     T, k = start.shape[:2]
     gram = np.zeros((T * k, T * k))
-    rows = max(1, _ROWS // k)
+    step = max(1, _ROWS // k)
+    strips = [(first, min(first + step, T)) for first in range(0, T, step)]
     for features, delta in gradient_factors(linear, start):
         flat = delta.reshape(T * k, -1)
-        for first in range(0, T, rows):
+        for first, last in strips:
             # The lower triangle alone, in strips of whole inputs.
-            last = min(first + rows, T)
-            strip = flat[first * k : last * k] @ flat[: last * k].T
-            strip = strip.reshape(last - first, k, last, k)
+            strip = (flat[first * k : last * k] @ flat[: last * k].T).reshape(last - first, k, last, k)
             strip *= bordered_products(features[first:last], features[:last])[:, None, :, None]
             gram[first * k : last * k, : last * k] += strip.reshape((last - first) * k, last * k)
     gram /= T
-    upper = np.triu_indices(T * k, 1) if T * k <= _ROWS else None
-    if upper is not None:
-        gram[upper] = gram.T[upper]
-        return gram
-    for first in range(0, T * k, _ROWS):
-        last = first + _ROWS
-        gram[first:last, first:] = gram[first:, first:last].T
+    for first, last in strips:
+        gram[: first * k, first * k : last * k] = gram[first * k : last * k, : first * k].T
     return gram
 
 
@@ -220,7 +214,7 @@ def top_eigenvalues(
     start = np.tile(np.linspace(1.0, 2.0, operator.columns), operator.samples)
     try:
         values, vectors = eigsh(
-            operator, k=top, which="LA", v0=start, tol=tolerance, ncv=min(size, max(2 * top + 1, 12))
+            operator, k=top, which="LA", v0=start, tol=tolerance, ncv=min(size, max(2 * top + 1, 20))
         )
     except ArpackNoConvergence as failure:
         raise ConvergenceError(f"Lanczos iterations did not converge: {failure}", failure.eigenvalues) from None
