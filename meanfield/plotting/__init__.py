@@ -4,6 +4,8 @@ Text that a user wrote, such as the name of a nonlinearity, is drawn as it is: n
 """
 
 from meanfield.plotting.phases import PHASE_COLOURS, plot_critical_line, plot_phase_diagram
+from meanfield.plotting.spectra import plot_spectra, plot_spectrum
+from meanfield.plotting.spectrum_maps import plot_lambda_max
 from meanfield.plotting.style import figure_of, image_bytes
 from meanfield.plotting.training import (
     experiment_figures,
@@ -24,10 +26,13 @@ __all__ = [
     "plot_course",
     "plot_critical_line",
     "plot_curvature_at_start",
+    "plot_lambda_max",
     "plot_phase_diagram",
     "plot_propagation",
     "plot_report",
     "plot_residuals",
+    "plot_spectra",
+    "plot_spectrum",
     "training_figure",
     "verification_figure",
 ]

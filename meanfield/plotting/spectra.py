@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from meanfield.arguments import choice
 from meanfield.errors import InvalidParameterError
-from meanfield.plotting.style import BLUE, VERMILION, axes_for, label_axes
+from meanfield.plotting.style import BLACK, BLUE, VERMILION, axes_for, label_axes
 
 __all__ = ["VARIABLES", "plot_spectra", "plot_spectrum"]
 
@@ -24,10 +24,13 @@ POINTS = 800
 BINS = 60
 # A spectrum whose quantiles at 10 and 90 % differ by more than this factor is drawn over ln lambda.
 WIDE = 30.0
-# A logarithmic axis starts at this quantile.
-LEFT_OUT = 0.02
-# Where a density diverges at an end of its support, this share of the mass may leave the picture.
-PEAK = 0.06
+# A logarithmic axis starts at this quantile of the widest law, alone or among others.
+LEFT_OUT, LEFT_OUT_OF_MANY = 0.02, 0.1
+# Where a density diverges at an end of its support, its peak within this share of the support may leave the picture.
+PEAK = 0.03
+NOTHING = 1e-5
+# Densities that differ by more than this factor are drawn on a logarithmic axis.
+UNEQUAL = 12.0
 # Simulated eigenvalues that are within rounding of an atom, relative to it, or of 0, relative to the largest.
 AT_ATOM, AT_ZERO = 1e-8, 2e-28
 
@@ -118,7 +121,7 @@ def plot_spectra(
         if sample is not None:
             _draw_histogram(ax, law, np.asarray(sample, dtype=np.float64) ** 2, drawn, window, colour)
     _draw_atoms(ax, laws, samples, drawn, colours)
-    _frame(ax, drawn, window, max(heights))
+    _frame(ax, drawn, window, heights)
     label_axes(ax, *VARIABLES[drawn], title)
     _legend(ax)
     return ax
@@ -148,19 +151,27 @@ def _place(lam, variable: str):
     return np.sqrt(lam) if variable == "sigma" else lam
 
 
+def _bottom(law) -> float:
+    """Where a picture of the law may start: less than NOTHING of its mass lies below, exponentially rare slopes."""
+    return max(float(law.bulk_min), _quantiles(law, NOTHING)[0])
+
+
 def _window(laws: Sequence, variable: str) -> tuple[float, float]:
     """The eigenvalues between which densities are shown."""
-    high = max(float(law.lambda_max) for law in laws)
-    low = min(float(law.lambda_min) for law in laws)
+    high = max(float(law.bulk_max) for law in laws)
+    low = min(_bottom(law) for law in laws)
+    if not high > low:
+        return 0.8 * low, 1.2 * high
     if variable == "log":
-        return max(low, min(_quantiles(law, LEFT_OUT)[0] for law in laws), 1e-290), high
+        share = LEFT_OUT if len(laws) == 1 else LEFT_OUT_OF_MANY
+        return max(low, min(_quantiles(law, share)[0] for law in laws), 1e-290), high
     # From 0, unless the support is a narrow interval away from it.
     return (low, high) if low > 0.5 * high else (0.0, high)
 
 
 def _grid(law, variable: str, window: tuple[float, float]) -> np.ndarray:
     """Eigenvalues inside the support, denser towards its ends, where the density may be steep or infinite."""
-    low, high = max(window[0], float(law.lambda_min)), float(law.lambda_max)
+    low, high = max(window[0], _bottom(law)), float(law.bulk_max)
     if not high > low:
         return np.empty(0)
     shares = np.sin(0.5 * math.pi * (np.arange(POINTS) + 0.5) / POINTS) ** 2
@@ -177,18 +188,32 @@ def _density(law, lam: np.ndarray, variable: str) -> np.ndarray:
 def _draw_density(ax: Axes, law, variable: str, window: tuple[float, float], colour: str, label: str) -> float:
     """Draw it; returns the height that a figure should show."""
     lam = _grid(law, variable, window)
-    density = _density(law, lam, variable)
-    ax.plot(_place(lam, variable), density, color=colour, linewidth=1.6, label=label)
-    return _height(law, lam, density) if np.any(density > 0) else 0.0
+    density = _density(law, lam, variable) if lam.size else lam
+    if not np.any(density > 0):
+        ax.plot([], [], color=colour, linewidth=1.6, label=label)
+        return 0.0
+    x, top = _place(lam, variable), int(np.argmax(density))
+    # The line comes down to 0 at those ends of the support that are in sight and where the density does not grow.
+    left = [x[0]] if top > 0 and lam[0] > 1.001 * window[0] > 0 else []
+    right = [x[-1]] if top < len(lam) - 1 else []
+    zeros = [0.0]
+    ax.plot(
+        np.concatenate([left, x, right]),
+        np.concatenate([zeros * len(left), density, zeros * len(right)]),
+        color=colour,
+        linewidth=1.6,
+        label=label,
+    )
+    return _height(np.log(x) if variable == "log" else x, density)
 
 
-def _height(law, lam: np.ndarray, density: np.ndarray) -> float:
-    """The largest density, but where it grows towards an end of the support only that of the mass further in."""
+def _height(x: np.ndarray, density: np.ndarray) -> float:
+    """The largest density, but where it grows towards an end of the support only that of the inner part."""
     top = int(np.argmax(density))
-    if 0 < top < len(lam) - 1:
+    if 0 < top < len(x) - 1:
         return float(density[top])
-    low, high = _quantiles(law, PEAK, 1 - PEAK)
-    inner = density[lam >= low] if top == 0 else density[lam <= high]
+    margin = PEAK * (x[-1] - x[0])
+    inner = density[x >= x[0] + margin] if top == 0 else density[x <= x[-1] - margin]
     return float(inner.max(initial=0.0))
 
 
@@ -206,14 +231,16 @@ def _draw_histogram(
     counts, _ = np.histogram(_place(values, variable), edges)
     heights = counts / (eigenvalues.size * widths)
     ax.stairs(heights, edges, fill=True, color=colour, alpha=0.15, linewidth=0, zorder=1)
-    label = f"simulation: {len(eigenvalues)} networks of width {eigenvalues.shape[1]}"
-    shown = label not in ax.get_legend_handles_labels()[1]
-    ax.stairs(heights, edges, color=colour, alpha=0.75, linewidth=0.8, zorder=1.5, label=label if shown else None)
+    ax.stairs(heights, edges, color=colour, alpha=0.75, linewidth=0.8, zorder=1.5)
+    _once(ax, f"simulation: {len(eigenvalues)} networks of width {eigenvalues.shape[1]}", linestyle="-", color=colour)
 
 
 def _at_atoms(law, eigenvalues: np.ndarray) -> np.ndarray:
     """Which eigenvalues are at which atom, (atoms, networks, width)."""
-    reach = [AT_ATOM * place if place else AT_ZERO * eigenvalues.max() for place, _ in _atoms(law)]
+    rounding = AT_ZERO * float(eigenvalues.max(initial=0.0))
+    # Where the law itself holds such small eigenvalues, only what is exactly 0 belongs to the atom there.
+    rounding = rounding if _quantiles(law, 0.01)[0] > rounding else 0.0
+    reach = [AT_ATOM * place if place else rounding for place, _ in _atoms(law)]
     at = [np.abs(eigenvalues - place) <= width for (place, _), width in zip(_atoms(law), reach, strict=True)]
     return np.array(at).reshape(len(at), *eigenvalues.shape)
 
@@ -224,26 +251,21 @@ def _draw_atoms(ax: Axes, laws: Sequence, samples: Sequence, variable: str, colo
         return
     masses = ax.twinx()
     for law, sample, colour in zip(laws, samples, colours, strict=True):
-        places = [(place, mass) for place, mass in _atoms(law) if place > 0 or variable != "log"]
         stem = colour if len(laws) > 1 else VERMILION
-        for place, mass in places:
+        eigenvalues = None if sample is None else np.asarray(sample, dtype=np.float64) ** 2
+        for number, (place, mass) in enumerate(_atoms(law)):
+            # A logarithmic axis has no place for an atom at 0.
+            if place == 0 and variable == "log":
+                continue
             x = _place(place, variable)
             masses.vlines(x, 0.0, mass, color=stem, linewidth=2.2)
             masses.plot(x, mass, marker="o", color=stem, linestyle="none", clip_on=False)
-        if sample is not None:
-            at = _at_atoms(law, np.asarray(sample, dtype=np.float64) ** 2)
-            for (place, _), found in zip(_atoms(law), at, strict=True):
-                if place > 0 or variable != "log":
-                    masses.plot(
-                        _place(place, variable),
-                        found.mean(),
-                        marker="x",
-                        markersize=8,
-                        markeredgewidth=1.6,
-                        color="#222222",
-                        linestyle="none",
-                        clip_on=False,
-                    )
+            _once(ax, "atom", marker="o", color=stem)
+            if eigenvalues is not None:
+                found = _at_atoms(law, eigenvalues)[number].mean()
+                look = {"marker": "x", "color": BLACK, "linestyle": "none"}
+                masses.plot(x, found, markersize=8, markeredgewidth=1.6, clip_on=False, **look)
+                _once(ax, "atom, simulation", marker="x", color=BLACK)
     masses.set_ylim(0.0, 1.05)
     masses.set_ylabel("mass of an atom")
     if variable == "log":
@@ -251,15 +273,21 @@ def _draw_atoms(ax: Axes, laws: Sequence, samples: Sequence, variable: str, colo
 
 
 def _note_zero(ax: Axes, laws: Sequence) -> None:
-    """A logarithmic axis has no place for an atom at 0."""
+    """An atom at 0 in words."""
     zero = [mass for law in laws for place, mass in _atoms(law) if place == 0]
     if zero:
         low, high = min(zero), max(zero)
         text = f"{low:.3g}" if high - low <= 1e-3 * high else f"{low:.3g} to {high:.3g}"
-        ax.plot([], [], linestyle="none", label=f"at 0: mass {text}")
+        _once(ax, f"atom at 0: mass {text}")
 
 
-def _frame(ax: Axes, variable: str, window: tuple[float, float], height: float) -> None:
+def _once(ax: Axes, label: str, *, linestyle: str = "none", **look: str) -> None:
+    """An entry of the legend, unless it is there already."""
+    if label not in ax.get_legend_handles_labels()[1]:
+        ax.plot([], [], linestyle=linestyle, linewidth=0.8, label=label, **look)  # type: ignore[arg-type]
+
+
+def _frame(ax: Axes, variable: str, window: tuple[float, float], heights: Sequence[float]) -> None:
     low, high = (_place(end, variable) for end in window)
     if variable == "log":
         ax.set_xscale("log")
@@ -267,8 +295,12 @@ def _frame(ax: Axes, variable: str, window: tuple[float, float], height: float) 
     else:
         ax.set_xlim(low - 0.04 * (high - low), high + 0.06 * (high - low))
         ax.xaxis.set_major_locator(MaxNLocator(8))
-    if height > 0:
-        ax.set_ylim(0.0, 1.35 * height)
+    drawn = [height for height in heights if height > 0]
+    if drawn and max(drawn) > UNEQUAL * min(drawn):
+        ax.set_yscale("log")
+        ax.set_ylim(0.03 * min(drawn), 4 * max(drawn))
+    elif drawn:
+        ax.set_ylim(0.0, 1.35 * max(drawn))
     ax.grid(color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
 

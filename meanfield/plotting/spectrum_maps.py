@@ -5,8 +5,9 @@ import math
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.patheffects import withStroke
 
-from meanfield.plotting.style import SYMBOLS, axes_for, figure_of, label_axes
+from meanfield.plotting.style import BLACK, SYMBOLS, axes_for, figure_of, label_axes
 
 __all__ = ["plot_lambda_max"]
 
@@ -31,14 +32,20 @@ def plot_lambda_max(depth, q_star, lambda_max, *, title: str | None = None, ax: 
     """
     ax = axes_for(ax, (6.4, 4.6))
     values = np.ma.masked_invalid(np.asarray(lambda_max, dtype=np.float64))
-    mesh = ax.pcolormesh(depth, q_star, values, cmap="cividis", norm=LogNorm(), shading="nearest")
+    # Colours between the points, where all of them have a value.
+    shading = "gouraud" if min(values.shape) > 1 and not np.ma.is_masked(values) else "nearest"
+    mesh = ax.pcolormesh(depth, q_star, values, cmap="cividis", norm=LogNorm(), shading=shading)
     ax.set_facecolor("#9a9a9a")
     ax.set_xscale("log")
     ax.set_yscale("log")
     levels = _round_values(float(values.min()), float(values.max())) if values.count() else []
     if levels and min(values.shape) > 1:
         lines = ax.contour(depth, q_star, values, levels=levels, colors="white", linewidths=1.0)
-        ax.clabel(lines, fmt="%g", fontsize="small")
+        # White with a dark rim is seen on both ends of the colours.
+        rim = [withStroke(linewidth=2.2, foreground=BLACK)]
+        lines.set(path_effects=rim)
+        for text in ax.clabel(lines, fmt="%g", fontsize="small"):
+            text.set_path_effects(rim)
     figure_of(ax).colorbar(mesh, ax=ax, label=r"largest eigenvalue $\lambda_{\max}$ of $JJ^T$")
     label_axes(ax, "depth $L$", SYMBOLS["q_star"], title)
     return ax

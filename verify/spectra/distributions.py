@@ -167,7 +167,7 @@ def compare_spectrum(
     levels = _levels(law, [place for place, _ in masses], min(sorted_samples))
     shares = {width: _shares(array, levels) for width, array in sorted_samples.items()}
     function = extrapolate(shares)
-    theory = np.asarray(law.cdf(levels), dtype=np.float64)
+    theory = np.asarray(law.cdf(levels), dtype=np.float64) if levels.size else levels
     distance = np.abs(function.value - theory)
     points = [*_atom_points(sorted_samples, masses), *_edge_points(sorted_samples, law, masses)]
     raw = np.concatenate(
