@@ -14,11 +14,11 @@ class LinearGaussian:
     """
 
     atoms = ()
-    lambda_min = 0.0
+    lambda_min = bulk_min = 0.0
 
     def __init__(self, depth):
         self.depth = depth
-        self.lambda_max = (depth + 1) ** (depth + 1) / depth**depth
+        self.lambda_max = self.bulk_max = (depth + 1) ** (depth + 1) / depth**depth
 
     def _log_lam(self, t):
         L = self.depth
@@ -62,7 +62,7 @@ class LinearGaussian:
 class PointMass:
     """All mass at 1: a product of orthogonal matrices."""
 
-    lambda_max = lambda_min = 1.0
+    lambda_max = lambda_min = bulk_max = bulk_min = 1.0
     atoms = ((1.0, 1.0),)
 
     def density(self, lam):

@@ -32,13 +32,16 @@ def plot_lambda_max(depth, q_star, lambda_max, *, title: str | None = None, ax: 
     """
     ax = axes_for(ax, (6.4, 4.6))
     values = np.ma.masked_invalid(np.asarray(lambda_max, dtype=np.float64))
+    known = values.compressed()
+    ends = (known.min(), known.max()) if known.size else (1.0, 1.0)
+    norm = LogNorm(ends[0] / 1.001, ends[1] * 1.001)
     # Colours between the points, where all of them have a value.
     shading = "gouraud" if min(values.shape) > 1 and not np.ma.is_masked(values) else "nearest"
-    mesh = ax.pcolormesh(depth, q_star, values, cmap="cividis", norm=LogNorm(), shading=shading)
+    mesh = ax.pcolormesh(depth, q_star, values, cmap="cividis", norm=norm, shading=shading)
     ax.set_facecolor("#9a9a9a")
     ax.set_xscale("log")
     ax.set_yscale("log")
-    levels = _round_values(float(values.min()), float(values.max())) if values.count() else []
+    levels = _round_values(*ends)
     if levels and min(values.shape) > 1:
         lines = ax.contour(depth, q_star, values, levels=levels, colors="white", linewidths=1.0)
         # White with a dark rim is seen on both ends of the colours.

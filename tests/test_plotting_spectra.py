@@ -1,0 +1,169 @@
+"""Figures of spectra: what is drawn where, and that a user's text stays text."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import meanfield as mf
+from meanfield.plotting import figure_of, image_bytes, plot_lambda_max, plot_spectra, plot_spectrum
+from tests.spectral_laws import LinearGaussian, PointMass
+
+HOSTILE = "<img src=x onerror=alert(1)>$x_{[bold]../.."
+
+
+class HalfAtoms:
+    """A quarter of the mass at 0, a quarter at 2, the rest evenly over [0.5, 1]."""
+
+    lambda_min, bulk_min, lambda_max, bulk_max = 0.0, 0.0, 2.0, 2.0
+    atoms = ((0.0, 0.25), (2.0, 0.25))
+
+    def density(self, lam):
+        return np.where((np.asarray(lam) >= 0.5) & (np.asarray(lam) <= 1.0), 1.0, 0.0)
+
+    def quantile(self, p):
+        p = np.asarray(p)
+        return np.where(p <= 0.25, 0.0, np.where(p <= 0.75, 0.5 + (p - 0.25), 2.0))
+
+
+def legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def curves(ax):
+    return [line for line in ax.lines if len(line.get_xdata()) > 10]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 6])
+@pytest.mark.parametrize("variable", ["lambda", "log", "sigma"])
+def test_the_line_is_the_density_of_its_variable(depth, variable):
+    law = LinearGaussian(depth)
+    (line,) = curves(plot_spectrum(law, variable=variable))
+    x, y = (np.asarray(values)[5:-5:50] for values in line.get_data())
+    lam = x**2 if variable == "sigma" else x
+    factor = {"lambda": 1.0, "log": lam, "sigma": 2 * x}[variable]
+    assert np.allclose(y, law.density(lam) * factor, rtol=1e-6)
+    if variable == "log":
+        x, y = line.get_data()
+        assert abs(np.trapezoid(y, np.log(x)) - (1 - law.cdf(x.min()))) <= 1e-3
+        assert law.cdf(x.min()) <= 0.03
+
+
+def test_wide_spectra_are_drawn_over_the_logarithm():
+    wide = plot_spectrum(LinearGaussian(8))
+    assert wide.get_xscale() == "log"
+    assert wide.get_ylabel() == r"density of $\ln\,\lambda$"
+    assert plot_spectrum(HalfAtoms()).get_xscale() == "linear"
+
+
+def test_a_histogram_has_the_area_of_what_it_counts():
+    rng = np.random.default_rng(0)
+    singular = np.sqrt(rng.choice(LinearGaussian(1).quantile(np.linspace(0.001, 0.999, 999)), (6, 500)))
+    ax = plot_spectrum(LinearGaussian(1), simulated=singular, variable="sigma")
+    steps = [patch for patch in ax.patches if hasattr(patch, "get_data")]
+    values, edges, _ = steps[0].get_data()
+    assert abs(np.sum(values * np.diff(edges)) - 1) <= 1e-12
+    assert "simulation: 6 networks of width 500" in legend(ax)
+
+
+def test_atoms_have_stems_of_their_mass_and_leave_the_histogram():
+    singular = np.sqrt(np.tile([0.0, 0.6, 0.9, 2.0, 2.0 * (1 + 1e-12)], (4, 20)))
+    ax = plot_spectrum(HalfAtoms(), simulated=singular)
+    masses = next(other for other in figure_of(ax).axes if other is not ax)
+    assert masses.get_ylabel() == "mass of an atom"
+    points = {
+        (marker, round(float(np.ravel(line.get_xdata())[0]), 6)): float(np.ravel(line.get_ydata())[0])
+        for line in masses.lines
+        if (marker := line.get_marker()) in "ox"
+    }
+    assert points == pytest.approx({("o", 0.0): 0.25, ("o", 2.0): 0.25, ("x", 0.0): 0.2, ("x", 2.0): 0.4})
+    values, edges, _ = next(patch for patch in ax.patches if hasattr(patch, "get_data")).get_data()
+    assert abs(np.sum(values * np.diff(edges)) - 0.4) <= 1e-12
+    assert {"atom", "atom, simulation"} <= set(legend(ax))
+    over_logarithm = plot_spectrum(HalfAtoms(), variable="log")
+    assert "atom at 0: mass 0.25" in legend(over_logarithm)
+
+
+def test_the_ends_of_the_support_are_named():
+    ax = plot_spectrum(LinearGaussian(1), variable="lambda")
+    assert "support from 0 to 4" in legend(ax)
+    assert "support from 0 to 2" in legend(plot_spectrum(LinearGaussian(1), variable="sigma"))
+
+
+def test_a_divergence_does_not_flatten_the_picture():
+    assert plot_spectrum(LinearGaussian(3), variable="lambda").get_ylim()[1] <= 5
+    assert plot_spectrum(LinearGaussian(2), variable="sigma").get_ylim()[1] <= 5
+
+
+def test_a_law_of_one_atom_is_drawn():
+    ax = plot_spectrum(PointMass(), simulated=np.ones((3, 10)), title="linear")
+    assert ax.get_xlim()[0] < 1 < ax.get_xlim()[1]
+    assert image_bytes(figure_of(ax), "png")
+
+
+def test_several_laws_are_told_apart():
+    laws = [LinearGaussian(depth) for depth in (1, 2, 4)]
+    ax = plot_spectra(laws, labels=["L = 1", "L = 2", "L = 4"], simulated=[None, np.ones((2, 5)), None])
+    assert legend(ax)[:3] == ["L = 1", "L = 2", "L = 4"]
+    assert len({line.get_color() for line in curves(ax)}) == 3
+
+
+def test_densities_of_unequal_height_share_a_logarithmic_axis():
+    class Narrow(HalfAtoms):
+        atoms = ()
+        lambda_min = bulk_min = 0.99
+        lambda_max = bulk_max = 1.01
+
+        def density(self, lam):
+            return 50 * np.where(np.abs(np.asarray(lam) - 1) <= 0.01, 1.0, 0.0)
+
+        def quantile(self, p):
+            return 0.99 + 0.02 * np.asarray(p)
+
+    assert plot_spectra([Narrow(), LinearGaussian(2)], labels=["a", "b"]).get_yscale() == "log"
+
+
+def test_the_map_shows_its_values_and_what_is_missing():
+    depth, q_star = np.array([1, 2, 4]), np.array([0.1, 1.0])
+    values = np.array([[1.1, 1.4, 2.2], [2.5, 8.0, 40.0]])
+    ax = plot_lambda_max(depth, q_star, values)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("depth $L$", r"$q^*$")
+    assert np.array_equal(np.ravel(ax.collections[0].get_array()), values.ravel())
+    values[0, 0] = np.nan
+    holes = plot_lambda_max(depth, q_star, values)
+    assert np.ma.getmaskarray(holes.collections[0].get_array()).sum() == 1
+    for shown in (ax, holes, plot_lambda_max([3], [0.1], [[np.nan]])):
+        assert image_bytes(figure_of(shown), "png")
+
+
+@pytest.mark.parametrize(
+    ("draw", "rule"),
+    [
+        (lambda: plot_spectrum(PointMass(), variable="mass"), "variable must be one of"),
+        (lambda: plot_spectra([], labels=[]), "as many as spectra"),
+        (lambda: plot_spectra([PointMass()], labels=["a", "b"]), "as many as spectra"),
+        (lambda: plot_spectra([PointMass()], labels=["a"], simulated=[]), "as many as spectra"),
+    ],
+)
+def test_bad_arguments_are_named(draw, rule):
+    with pytest.raises(mf.InvalidParameterError, match=rule):
+        draw()
+
+
+def test_a_users_text_is_drawn_as_it_is():
+    for ax in (
+        plot_spectrum(LinearGaussian(1), title=HOSTILE),
+        plot_lambda_max([1, 2], [0.1, 1.0], [[1.0, 2.0], [3.0, 4.0]], title=HOSTILE),
+    ):
+        assert ax.get_title(loc="left") == HOSTILE
+        for suffix in ("png", "pdf", "svg"):
+            assert image_bytes(figure_of(ax), suffix)
+
+
+def test_figures_draw_on_the_axes_they_are_given():
+    for draw in (
+        lambda ax: plot_spectrum(LinearGaussian(1), ax=ax),
+        lambda ax: plot_spectra([LinearGaussian(1)], labels=["a"], ax=ax),
+        lambda ax: plot_lambda_max([1, 2], [0.1, 1.0], [[1.0, 2.0], [3.0, 4.0]], ax=ax),
+    ):
+        ax = Figure().add_subplot()
+        assert draw(ax) is ax
