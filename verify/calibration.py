@@ -148,8 +148,8 @@ def calibrate(
 
     Notes
     -----
-    The law of the weights does not enter what the theory says of q, c and chi, so taking one ensemble for the other is
-    no error that these can show.
+    The law of the weights does not enter what the theory says of q, c, chi and gradient: to calibrate against the law
+    of the other ensemble ask for "jacobian_moment" or "mean_log_sigma".
 
     Examples
     --------

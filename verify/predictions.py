@@ -11,8 +11,12 @@ __all__ = ["predict_signals", "stationary_length"]
 
 
 def predict_signals(setting: SignalSetting) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """q, chi and, if asked for, c: value and error bound, in the shapes that `signals.measure` gives."""
+    """q, c, chi and gradient: value and error bound, in the shapes that `signals.measure` gives."""
     path = _step_by_step(setting) if setting.lengths == "reset" else _free(setting)
+    chi, error = path["chi"]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        gradient = np.cumprod(chi[::-1])[::-1]
+        path["gradient"] = gradient, gradient * np.cumsum((error / chi)[::-1])[::-1]
     return {name: path[name] for name in setting.quantities}
 
 

@@ -86,6 +86,13 @@ QUANTITIES: Mapping[str, Quantity] = {
     "q": Quantity(meaning="variance of the pre-activations", scale=LOG, places=one_by_layer, family=SIGNALS),
     "c": Quantity(meaning="correlation of two inputs", scale=FISHER, places=pairs_by_layer, family=SIGNALS),
     "chi": Quantity(meaning="growth of squared gradients per layer", scale=LOG, places=one_by_layer, family=SIGNALS),
+    "gradient": Quantity(
+        meaning="growth of squared gradients from the top down to a layer",
+        scale=LOG,
+        places=one_by_layer,
+        family=SIGNALS,
+        by_default=False,
+    ),
     "jacobian_moment": Quantity(
         meaning="moments of J J^T's eigenvalues",
         scale=LOG,

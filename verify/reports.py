@@ -148,9 +148,12 @@ def _agreement(checks: Sequence[Check], simulated: str) -> str:
 def _failure(checks: Sequence[Check], simulated: str) -> str:
     failed = [check for check in checks if not check.passed]
     measured = [check for check in failed if not math.isnan(check.p_value)]
-    head = f"The theory fails: {len(failed)} of {len(checks)} checks disagree with {simulated}"
+    head = f"The theory fails: {len(measured)} of {len(checks)} checks disagree with {simulated}"
     if not measured:
-        return f"{head}; {failed[0].name} came out as no finite number."
+        return (
+            f"The theory cannot be held against {simulated}: in {len(failed)} of {len(checks)} checks, first in "
+            f"{failed[0].name}, their signals or gradients are 0 or beyond float64; the others agree."
+        )
     worst = max(measured, key=lambda check: abs(check.z))
     apart = f"{abs(worst.z):.1f} standard errors apart" if math.isfinite(worst.z) else "and no spread between networks"
     return (

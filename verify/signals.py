@@ -7,9 +7,8 @@ import numpy as np
 
 from verify.networks import NetworkLaw, RandomNetwork, frame
 
-__all__ = ["LENGTHS", "QUANTITIES", "SignalSetting", "measure"]
+__all__ = ["LENGTHS", "SignalSetting", "measure"]
 
-QUANTITIES = ("q", "c", "chi")
 LENGTHS = ("free", "reset")
 
 
@@ -21,7 +20,7 @@ class SignalSetting:
     ----------
     law : NetworkLaw
     quantities : tuple of str
-        Of `QUANTITIES`.
+        Names of `verify.quantities.QUANTITIES`.
     q0 : float
         |h^1|^2/width of every input, exactly.
     c0 : tuple of float
@@ -46,7 +45,8 @@ def measure(setting: SignalSetting, item: tuple[int, np.random.SeedSequence]) ->
     dict
         "q" (depth,): |h^l|^2/width, the mean over the inputs. "c" (len(c0), depth): cosines between the first
         input's h^l and the others'. "chi" (depth,): |d^l|^2/|d^{l+1}|^2 of the gradient d^l = phi'(h^l) W^{l+1 T}
-        d^{l+1} at the first input, started from a uniform random direction at h^{depth+1}.
+        d^{l+1} at the first input, started from a uniform random direction at h^{depth+1}. "gradient" (depth,):
+        |d^l|^2/|d^{depth+1}|^2, their product from the top down to layer l.
     """
     width, seed = item
     network = RandomNetwork(setting.law, width, seed)
@@ -64,8 +64,10 @@ def measure(setting: SignalSetting, item: tuple[int, np.random.SeedSequence]) ->
         if layer < setting.law.depth:
             H = network.next_layer(layer, H)
     found = {"q": np.array(squares), "c": np.array(cosines).T}
-    if "chi" in setting.quantities:
+    if {"chi", "gradient"} & set(setting.quantities):
         found["chi"] = _gradient_factors(network, states)
+        with np.errstate(over="ignore"):  # a product too large for float64 is reported as not finite
+            found["gradient"] = np.cumprod(found["chi"][::-1])[::-1]
     return {name: found[name] for name in setting.quantities}
 
 

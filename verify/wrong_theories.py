@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from meanfield.nonlinearity import Nonlinearity
+from meanfield.weights import ENSEMBLES
 from verify.certificate import predict
+from verify.quantities import QUANTITIES
 from verify.records import Prediction
 from verify.signals import SignalSetting
 
@@ -56,7 +58,12 @@ def controls(setting: SignalSetting) -> list[WrongTheory]:
         found["variance of the weights for their deviation"] = _predicted(setting, sigma_w=law.sigma_w**2)
     if law.sigma_b not in (0, 1):
         found["variance of the biases for their deviation"] = _predicted(setting, sigma_b=law.sigma_b**2)
-    if "chi" in setting.quantities:
+    right = _predicted(setting)
+    for weights in ENSEMBLES:
+        other = _predicted(setting, weights=weights)
+        if any(not np.array_equal(value, right.values[name]) for name, value in other.values.items()):
+            found[f"the law of {weights} weights"] = other
+    if {"chi", "gradient"} & set(setting.quantities):
         found["phi in place of its derivative"] = _predicted(setting, phi=_with_derivative(law.phi, law.phi.function))
         found["1 in place of the derivative"] = _predicted(setting, phi=_with_derivative(law.phi, np.ones_like))
     return [
@@ -65,13 +72,18 @@ def controls(setting: SignalSetting) -> list[WrongTheory]:
     ]
 
 
-def _predicted(setting: SignalSetting, *, depth: int | None = None, **changed) -> Prediction:
+def _predicted(setting: SignalSetting, **changed) -> Prediction:
     law = setting.law
-    point = {"phi": law.phi, "sigma_w": law.sigma_w, "sigma_b": law.sigma_b, **changed}
+    arguments = {
+        "phi": law.phi,
+        "sigma_w": law.sigma_w,
+        "sigma_b": law.sigma_b,
+        "depth": law.depth,
+        "weights": law.weights,
+        **changed,
+    }
     return predict(
-        **point,
-        depth=law.depth if depth is None else depth,
-        weights=law.weights,
+        **arguments,
         quantities=setting.quantities,
         q0=setting.q0,
         c0=setting.c0,
@@ -84,9 +96,14 @@ def _one_layer_late(setting: SignalSetting) -> Prediction:
     return replace(
         deeper,
         depth=setting.law.depth,
-        values={name: value[..., 1:] for name, value in deeper.values.items()},
-        errors={name: error[..., 1:] for name, error in deeper.errors.items()},
+        values={name: _without_first_layer(name, value, setting) for name, value in deeper.values.items()},
+        errors={name: _without_first_layer(name, error, setting) for name, error in deeper.errors.items()},
     )
+
+
+def _without_first_layer(name: str, array: np.ndarray, setting: SignalSetting) -> np.ndarray:
+    layered = any(layer for _, layer in QUANTITIES[name].places(array.shape, setting.c0))
+    return array[..., 1:] if layered else array
 
 
 def _with_derivative(phi: Nonlinearity, derivative) -> Nonlinearity:

@@ -19,6 +19,12 @@ COLUMNS = ("name", "rejected", "rate", "low", "high")
 @click.option("--sigma-b", type=float, default=0.05, show_default=True, help="Standard deviation of the biases.")
 @click.option("--q0", type=float, default=1.0, show_default=True, help="Variance of the first pre-activation.")
 @click.option("--c0", type=Numbers(float), default=(0.5,), show_default="0.5", help="Correlations of pairs of inputs.")
+@click.option(
+    "--quantities",
+    type=Numbers(str),
+    metavar="NAME,...",
+    help="What is compared, by default q,c,chi; also gradient, jacobian_moment, mean_log_sigma.",
+)
 @click.option("--runs", type=int, default=100, show_default=True, help="Checks, each with networks of its own.")
 @simulation_options
 def command(phi, catalogue, sigma_w, sigma_b, workers, as_json, output, **setting) -> int:

@@ -1,4 +1,4 @@
-"""The whole catalogue checked, ordered, critical and chaotic, with both kinds of weights."""
+"""The whole catalogue checked, on both sides of criticality and at it, with both kinds of weights."""
 
 import warnings
 from collections.abc import Iterator
@@ -56,17 +56,19 @@ def _points() -> Iterator[tuple]:
     for name in CATALOGUE:
         phi = mf.as_nonlinearity(name)
         point = default_point(phi)
+        # Without a critical point lengths may settle where phi is flat and nothing passes; larger biases prevent it.
+        sigma_b = 1.0 if point.critical is None else point.sigma_b
         for factor in FACTORS:
             sigma_w = factor * point.sigma_w
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", mf.AccuracyWarning)
-                    reached = mf.fixed_point(phi, sigma_w, point.sigma_b)
+                    reached = mf.fixed_point(phi, sigma_w, sigma_b)
             except mf.NoFixedPointError:
                 q0, phase = 1.0, "unbounded"
             else:
                 q0, phase = reached.q_star if reached.q_star > 0 else 1.0, reached.phase
-            yield phi, sigma_w, point.sigma_b, q0, phase
+            yield phi, sigma_w, sigma_b, q0, phase
 
 
 def _cell(value) -> str:

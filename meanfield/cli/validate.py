@@ -25,6 +25,12 @@ TABLES = (".json", ".csv", ".npz")
 @click.option("--q0", type=float, default=1.0, show_default=True, help="Variance of the first pre-activation.")
 @click.option("--c0", type=Numbers(float), default=(0.5,), show_default="0.5", help="Correlations of pairs of inputs.")
 @click.option(
+    "--quantities",
+    type=Numbers(str),
+    metavar="NAME,...",
+    help="What is compared, by default q,c,chi; also gradient, jacobian_moment, mean_log_sigma.",
+)
+@click.option(
     "--lengths",
     type=click.Choice(["free", "reset"]),
     default="free",
@@ -128,5 +134,5 @@ def _title(point: tuple) -> str:
 
 def _data(point: tuple, setting: dict[str, Any]) -> dict[str, Any]:
     nonlinearity, sigma_w, sigma_b = point
-    kept = {name: value for name, value in setting.items() if name != "seed"}
+    kept = {name: value for name, value in setting.items() if name != "seed"}  # which provenance holds
     return {"phi": nonlinearity.name, "sigma_w": sigma_w, "sigma_b": sigma_b, **kept}

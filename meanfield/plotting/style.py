@@ -34,6 +34,7 @@ SYMBOLS = {
     "q": r"$q^l$",
     "c": r"$c^l$",
     "chi": r"$\chi^l$",
+    "gradient": r"$\prod_{k \geq l}\chi^k$",
     "jacobian_moment": r"$E\,\lambda^k$",
     "mean_log_sigma": r"$E\,\ln s$",
     "q_star": r"$q^*$",
@@ -50,6 +51,7 @@ MEANINGS = {
     "q": "variance of the pre-activations",
     "c": "correlation of two inputs",
     "chi": "growth of gradients per layer",
+    "gradient": "growth of gradients from the top",
 }
 
 

@@ -73,6 +73,13 @@ def test_the_precision_wanted_is_an_option(terminal):
     assert 80 * rough <= fine <= 100 * rough
 
 
+def test_only_what_is_asked_for(terminal):
+    record = terminal.json(*WIDTH, "--quantities", "chi,gradient")
+    assert [each["quantity"] for each in record["deviations"]] == ["chi"] * 4 + ["gradient"] * 4
+    verdict = terminal.json("validate", "tanh", *SMALL, "--networks", 8, "--quantities", "gradient")
+    assert {check["quantity"] for check in verdict["checks"]} == {"gradient"}
+
+
 def test_lengths_that_are_reset(terminal):
     record = terminal.json(*WIDTH, "--lengths", "reset")
     assert [each["theory"] for each in record["deviations"][1:3]] == [record["deviations"][1]["theory"]] * 2
@@ -84,6 +91,7 @@ def test_lengths_that_are_reset(terminal):
         (["--width", 2], "width must be >= 3"),
         (["--precision", 0], "precision must be > 0"),
         (["--lengths", "fixed"], "--lengths"),
+        (["--quantities", "q,speed"], "quantities must be one of"),
         (["--output", "figure.png"], "must end in one of .json .csv .npz"),
     ],
 )

@@ -81,6 +81,17 @@ def test_wrong_theories_are_wrong_by_what_they_say():
     assert np.allclose(by_name["1 in place of the derivative"].values["chi"], 1.5**2, rtol=1e-12)
 
 
+def test_the_other_law_is_a_control_where_it_shows():
+    names = [each.name for each in controls(setting(quantities=("q", "jacobian_moment")))]
+    assert "the law of orthogonal weights" in names
+    assert "the law of gaussian weights" not in names
+    shifted = {each.name: each.prediction for each in controls(setting(quantities=("q", "jacobian_moment")))}
+    late = shifted["depth off by one"].values
+    assert late["q"].shape == (3,)
+    deeper = verify.predict("tanh", 1.5, 0.3, depth=4, quantities="jacobian_moment")
+    assert np.array_equal(late["jacobian_moment"], deeper.values["jacobian_moment"])
+
+
 def test_errors_that_change_nothing_are_left_out():
     assert [each.name for each in controls(setting(1.0, 0.0, "q"))] == ["depth off by one"]
 

@@ -115,6 +115,16 @@ def test_only_what_is_asked_for_is_measured():
     assert alone["chi"].shape == (DEPTH,)
 
 
+def test_the_gradient_is_the_product_of_its_factors():
+    found = measure(setting(quantities=("chi", "gradient")), (WIDTH, np.random.SeedSequence(4)))
+    products = [np.prod(found["chi"][layer:]) for layer in range(DEPTH)]
+    assert np.abs(found["gradient"] / products - 1).max() <= 1e-13
+    exact = measure(
+        setting(phi=LINEAR, weights="orthogonal", quantities=("gradient",)), (WIDTH, np.random.SeedSequence(4))
+    )
+    assert np.abs(exact["gradient"] / SIGMA_W ** (2.0 * np.arange(DEPTH, 0, -1)) - 1).max() <= 1e-13
+
+
 def test_equal_and_opposite_inputs_stay_so():
     """c0 = 1 makes dependent columns, and an odd phi without bias keeps c = -1."""
     own = SignalSetting(
