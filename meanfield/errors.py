@@ -69,6 +69,8 @@ class Status(IntEnum):
     LOW_ACCURACY = 4
     NOT_CONVERGED = 5
     MOMENT_NOT_FINITE = 6
+    BEYOND_FLOAT64 = 7
+    EMPTY_TAIL = 8
 
     @property
     def message(self) -> str:
@@ -83,4 +85,6 @@ _STATUS_MESSAGES = {
     Status.LOW_ACCURACY: "The reported error exceeds the documented accuracy; rely on it only to that error.",
     Status.NOT_CONVERGED: "The solver stopped short of its tolerance; move the parameters and compare.",
     Status.MOMENT_NOT_FINITE: "A Gaussian moment is infinite at this q; choose a nonlinearity that grows more slowly.",
+    Status.BEYOND_FLOAT64: "A value leaves the range of float64; read the fields and methods in logarithms.",
+    Status.EMPTY_TAIL: "The support ends where no finite network has an eigenvalue; compare networks with bulk_max.",
 }

@@ -1,8 +1,9 @@
 """Factors of a free product that are known by their S-transform: -ln S(m) and its derivatives.
 
 ``value(m, one_plus_m)`` takes 1 + m along, which may be known better than from m; ``slope`` and ``curvature`` are
-d/dm and d^2/dm^2; ``allows(m)`` tells which real m are possible outside the spectrum; ``atom()`` is the law's point mass
-above 0, as (1 - its mass, ln of its place), of a limit of laws as their sum; None if it has none.
+d/dm and d^2/dm^2; ``turns(m, one_plus_m)`` is the argument of 1/S over -pi at real m - i0, which changes at the
+``borders``; ``atom()`` is the law's point mass above
+0, as (1 - its mass, ln of its place), of a limit of laws as their sum; None if it has none.
 """
 
 import math
@@ -18,8 +19,10 @@ class Factor(Protocol):
     def value(self, m, one_plus_m): ...
     def slope(self, m, one_plus_m): ...
     def curvature(self, m, one_plus_m): ...
-    def allows(self, m: np.ndarray) -> np.ndarray: ...
+    def turns(self, m: np.ndarray, one_plus_m: np.ndarray) -> np.ndarray: ...
     def atom(self) -> tuple[float, float] | None: ...
+    @property
+    def borders(self) -> tuple[float, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,15 @@ class Wishart:
     def curvature(self, m, one_plus_m):
         return -self.count * self.aspect**2 / self._sum(m, one_plus_m) ** 2
 
-    def allows(self, m):
-        return m > 0
+    def turns(self, m, one_plus_m):
+        return self.count * (self._sum(m, one_plus_m) < 0)
 
     def atom(self):
         return None
+
+    @property
+    def borders(self):
+        return (-1 / self.aspect,)
 
 
 @dataclass(frozen=True)
@@ -68,11 +75,15 @@ class Projection:
     def curvature(self, m, one_plus_m):
         return 1 / one_plus_m**2 - 1 / (self.p + m) ** 2
 
-    def allows(self, m):
-        return (m > 0) | (m < -1)
+    def turns(self, m, one_plus_m):
+        return 1.0 * (m < -self.p) - (one_plus_m < 0)
 
     def atom(self):
         return 1 - self.p, -math.log(self.p)
+
+    @property
+    def borders(self):
+        return (-self.p,)
 
 
 @dataclass(frozen=True)
@@ -90,11 +101,15 @@ class Semigroup:
     def curvature(self, m, one_plus_m):
         return 0 * m
 
-    def allows(self, m):
-        return np.isfinite(m)
+    def turns(self, m, one_plus_m):
+        return np.zeros_like(m)
 
     def atom(self):
         return None
+
+    @property
+    def borders(self):
+        return ()
 
 
 @dataclass(frozen=True)
@@ -112,8 +127,12 @@ class CompoundPoisson:
     def curvature(self, m, one_plus_m):
         return -2 * self.c / one_plus_m**3
 
-    def allows(self, m):
-        return np.isfinite(m)
+    def turns(self, m, one_plus_m):
+        return np.zeros_like(m)
 
     def atom(self):
         return self.c, self.c
+
+    @property
+    def borders(self):
+        return ()

@@ -23,8 +23,9 @@ class State:
     """Where points w lead.
 
     w : (laws, n); N, dN_dw : (laws, n), N equal for all laws once they are solved for; M, one_plus_M, one_plus_N : (n,)
-    of the first law, and so of the product; log_z : (n,); slope : (n,) d ln z/dN along M_l(w_l) = 1/N;
-    mismatch : (n,) what ln z lacks, to first order, for laws whose N is not that of the first.
+    of the first law, and so of the product; log_z : (n,); slope : (n,) d ln z/dN along M_l(w_l) = 1/N, and slope_size the
+    sum of the sizes of its terms;
+    gaps : (laws, n) N of the first law less that of each; mismatch : (n,) what ln z lacks for them, to first order.
     """
 
     w: np.ndarray
@@ -35,6 +36,8 @@ class State:
     one_plus_N: np.ndarray
     log_z: np.ndarray
     slope: np.ndarray
+    slope_size: np.ndarray
+    gaps: np.ndarray
     mismatch: np.ndarray
 
 
@@ -77,23 +80,28 @@ class FreeProduct:
         with np.errstate(all="ignore"):
             N = np.array([1 / t.M for t in found])
             dN_dw = np.array([-t.slope / t.M**2 for t in found])
-            one_plus_N = one_plus_M / M
+            one_plus = np.array([t.one_plus_M / t.M for t in found])
+            # Far down all N are close to -1, and only 1 + N has digits.
+            gaps = np.where(np.abs(one_plus) < 0.5, one_plus[0] - one_plus, N[0] - N)
+            one_plus_N = one_plus[0]
             power = 1 - self.powers.sum()
             log_z = self.log_scale + power * np.log(one_plus_N) + self.powers @ np.log(w)
             slope = power / one_plus_N
+            size = np.abs(slope)
             for factor in self.factors:
                 log_z = log_z + factor.value(M, one_plus_M)
-                slope = slope - M**2 * factor.slope(M, one_plus_M)
+                part = M**2 * factor.slope(M, one_plus_M)
+                slope, size = slope - part, size + np.abs(part)
             per_N = self.powers[:, None] / (w * dN_dw)
-            slope = slope + per_N.sum(axis=0)
-            mismatch = (per_N * (N[0] - N)).sum(axis=0)
-        return State(w, N, dN_dw, M, one_plus_M, one_plus_N, log_z, slope, mismatch)
+            slope, size = slope + per_N.sum(axis=0), size + np.abs(per_N).sum(axis=0)
+            mismatch = (per_N * gaps).sum(axis=0)
+        return State(w, N, dN_dw, M, one_plus_M, one_plus_N, log_z, slope, size, gaps, mismatch)
 
     def newton_step(self, state: State, log_z: np.ndarray) -> np.ndarray:
         """Change of w, shape (laws, n), towards the given ln z and one N for all laws."""
         with np.errstate(all="ignore"):
             dN = (log_z - state.log_z - state.mismatch) / state.slope
-            return (dN + (state.N[0] - state.N)) / state.dN_dw
+            return (dN + state.gaps) / state.dN_dw
 
     def curvature(self, w: np.ndarray) -> float:
         """d^2 ln z/dN^2 at one solved point, real w (laws,)."""

@@ -4,23 +4,26 @@ In the charts of `curve` the density is analytic, so that few panels resolve it 
 integrals of series, and any number of points costs a polynomial each.
 """
 
+import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.polynomial import legendre
 
 from meanfield.freeprob.curve import Chart, Curve, density_of_log, follow
-from meanfield.freeprob.edges import Component, point_masses_of, support
+from meanfield.freeprob.edges import Component, Edge, point_masses_of, support
 from meanfield.freeprob.products import FreeProduct
 from meanfield.quadrature import EPS, NODES, ORDER, TO_LEGENDRE, WEIGHTS
 
-__all__ = ["SpectralLaw", "spectral_law"]
+__all__ = ["SpectralLaw", "Spectrum"]
 
 RESOLVED = 1e-12  # unresolved mass of a panel; also its share of the mean and of the second moment
 ROUNDING = 30 * EPS  # of m
 MAX_BISECTIONS = 40
 FIRST_PANELS = 10
+BISECTIONS = 90
+EDGE_ROUNDING = 16 * EPS
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +32,7 @@ class Segment:
 
     chart; edges (p + 1,) of the panels; series (p, ORDER) Legendre coefficients of the density of v on each;
     mass (p,) of each; v, t, masses : (p, ORDER) nodes, their ln lambda and quadrature masses; rest : mass below the last
-    edge; error : bound on the mass that is wrong or unresolved; mean_error : the same weighted by lambda/mean.
+    edge; error : bound on the mass that is wrong or unresolved; doubt (p,) : bound on the error of the density of v.
     """
 
     chart: Chart
@@ -40,7 +43,7 @@ class Segment:
     masses: np.ndarray
     rest: float
     error: float
-    density_error: float
+    doubt: np.ndarray
 
     @property
     def low(self) -> float:
@@ -60,6 +63,15 @@ class Segment:
         # At a square root edge 0/0, at a harder one finite/0.
         density = np.where(np.isnan(density), 0.0, density)
         return np.where(v > self.edges[-1], 0.0, density)
+
+    def density_error(self, t: np.ndarray) -> np.ndarray:
+        v = self.chart.v(t)
+        with np.errstate(divide="ignore"):
+            return self.doubt[self._located(v)[0]] / self.chart.slope(v)
+
+    def scaled(self, factor: float) -> "Segment":
+        names = ("series", "mass", "masses", "rest", "error", "doubt")
+        return replace(self, **{name: factor * getattr(self, name) for name in names})
 
     def above(self, t: np.ndarray) -> np.ndarray:
         """Mass above t."""
@@ -84,38 +96,24 @@ class SpectralLaw:
 
     Attributes
     ----------
-    log_mean : float
-        ln E lambda.
-    relative_variance : float
-        Var lambda/(E lambda)^2.
     segments : tuple of Segment
         Components of the continuous part, from the top down.
     atoms : dict
         ln location (-inf for 0) to mass.
-    error : float
-        Bound on the error of the cumulative distribution.
     """
 
-    product: FreeProduct
-    log_mean: float
-    relative_variance: float
     segments: tuple[Segment, ...]
     atoms: dict[float, float]
-    error: float
 
-    @property
+    @functools.cached_property
     def mass(self) -> float:
         """Total mass found, 1 up to the error."""
         return sum(segment.total for segment in self.segments) + sum(self.atoms.values())
 
     @property
-    def log_max(self) -> float:
-        """ln of the largest point that carries mass."""
-        return max([*(segment.chart.high for segment in self.segments), *self.atoms])
-
-    @property
-    def log_min(self) -> float:
-        return min([*(segment.low for segment in self.segments), *self.atoms])
+    def error(self) -> float:
+        """Bound on the error of the cumulative distribution."""
+        return abs(self.mass - 1) + sum(segment.error for segment in self.segments)
 
     def density_of_log(self, t: np.ndarray) -> np.ndarray:
         """Density of t = ln lambda, which is lambda times that of lambda; atoms are left out."""
@@ -124,6 +122,14 @@ class SpectralLaw:
             inside = (t <= segment.chart.high) & (t >= segment.low) & np.isfinite(t)
             density[inside] = segment.density(t[inside])
         return density
+
+    def density_error(self, t: np.ndarray) -> np.ndarray:
+        """Bound on the error of `density_of_log`."""
+        error = np.zeros(t.shape)
+        for segment in self.segments:
+            inside = (t <= segment.chart.high) & (t >= segment.low) & np.isfinite(t)
+            error[inside] = segment.density_error(t[inside])
+        return error
 
     def cdf_of_log(self, t: np.ndarray) -> np.ndarray:
         """P(ln lambda <= t), atoms included."""
@@ -138,9 +144,13 @@ class SpectralLaw:
 
     def log_quantile(self, p: np.ndarray) -> np.ndarray:
         """Smallest t with P(ln lambda <= t) >= p, -inf where that is lambda = 0; by bisection."""
-        bottom = min([s.chart.log_z(s.edges[-1]) for s in self.segments] + [a for a in self.atoms if a > -math.inf])
-        low, high = np.full(p.shape, bottom - 1.0), np.full(p.shape, self.log_max)
-        for _ in range(80):
+        places = [place for place in self.atoms if place > -math.inf]
+        bottoms = [float(s.chart.log_z(s.edges[-1])) for s in self.segments]
+        if not places and not bottoms:
+            return np.full(p.shape, -math.inf)
+        low = np.full(p.shape, min(places + bottoms) - 1.0)
+        high = np.full(p.shape, max(places + [s.chart.high for s in self.segments]))
+        for _ in range(BISECTIONS):
             middle = (low + high) / 2
             enough = self.cdf_of_log(middle) >= p
             low, high = np.where(enough, low, middle), np.where(enough, middle, high)
@@ -149,34 +159,76 @@ class SpectralLaw:
     def expectation(self, function) -> float:
         """E function(t) over lambda > 0, `function` vectorised."""
         total = sum(float((segment.masses * function(segment.t)).sum()) for segment in self.segments)
-        places = [place for place in self.atoms if place > -math.inf]
-        return total + sum(self.atoms[place] * float(function(np.array([place]))[0]) for place in places)
+        places = np.array([place for place in self.atoms if place > -math.inf])
+        masses = np.array([self.atoms[place] for place in places])
+        return total + float((masses * function(places)).sum())
+
+    def scaled(self, factor: float) -> "SpectralLaw":
+        """The law with all mass above 0 multiplied by `factor`, and the rest at 0."""
+        segments = tuple(segment.scaled(factor) for segment in self.segments)
+        atoms = {place: factor * mass for place, mass in self.atoms.items() if place > -math.inf}
+        zero = 1 - factor * (1 - self.atoms.get(-math.inf, 0.0))
+        # What factors with exact rational masses leave at 0 is rounding if it is this small.
+        return SpectralLaw(segments, atoms if zero <= 8 * EPS else {-math.inf: zero, **atoms})
 
 
-def spectral_law(product: FreeProduct, *, shadow: FreeProduct | None = None, mass_at_zero: float = 0.0) -> SpectralLaw:
-    """The spectrum of a free product.
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """The spectrum of a free product: edges and atoms at once, the law when it is asked for.
 
-    Parameters
+    Attributes
     ----------
     product : FreeProduct
-    shadow : FreeProduct, optional
-        The same product of laws computed in another way: the differences enter the errors.
+    shadow : FreeProduct
+        The same product with its laws computed in another way: the differences enter the errors.
     mass_at_zero : float
-        Point mass at 0 that the factors given by `product.terms` have.
-
-    Raises
-    ------
-    Lost
-        The curve of a component could not be followed.
+        Point mass at 0 that the factors have.
+    share : float
+        Multiplies all mass above 0: the part of the eigenvalues that is kept when a matrix A A^T stands for A^T A.
     """
-    atoms = point_masses_of(product, mass_at_zero)
-    zero = atoms.get(-math.inf, 0.0)
-    segments = tuple(
-        _segment(product, shadow or product, component, zero) for component in support(product)
-    )
-    law = SpectralLaw(product, product.log_mean, product.relative_variance, segments, atoms, 0.0)
-    error = abs(law.mass - 1) + sum(segment.error for segment in segments)
-    return SpectralLaw(product, law.log_mean, law.relative_variance, segments, atoms, error)
+
+    product: FreeProduct
+    shadow: FreeProduct
+    mass_at_zero: float = 0.0
+    share: float = 1.0
+
+    @functools.cached_property
+    def components(self) -> tuple[Component, ...]:
+        return support(self.product)
+
+    @functools.cached_property
+    def atoms(self) -> dict[float, float]:
+        """ln location (-inf for 0) to mass."""
+        return SpectralLaw((), self._own_atoms).scaled(self.share).atoms
+
+    @functools.cached_property
+    def law(self) -> SpectralLaw:
+        """The law.
+
+        Raises
+        ------
+        Lost
+            The curve of a component could not be followed.
+        """
+        zero = self._own_atoms.get(-math.inf, 0.0)
+        segments = tuple(_segment(self.product, self.shadow, component, zero) for component in self.components)
+        return SpectralLaw(segments, self._own_atoms).scaled(self.share)
+
+    @property
+    def _own_atoms(self) -> dict[float, float]:
+        return point_masses_of(self.product, self.mass_at_zero)
+
+    def edge_error(self, edge: Edge) -> float:
+        """Bound on the error of ln z at an edge."""
+        rounding = EDGE_ROUNDING * (1 + abs(edge.log_z) + float(self.product.powers.sum()))
+        if not edge.square_root:
+            return rounding
+        # ln z is stationary in w there, so that the difference at fixed w is that of the edge.
+        w = edge.w[:, None]
+        ours, other = self.product.state(w), self.shadow.state(w)
+        difference = other.log_z + other.mismatch - ours.log_z - ours.mismatch
+        missed = ours.slope**2 / (2 * self.product.curvature(edge.w))
+        return float(np.abs(difference[0]) + np.abs(missed[0])) + rounding
 
 
 def _segment(product: FreeProduct, shadow: FreeProduct, component: Component, mass_at_zero: float) -> Segment:
@@ -205,7 +257,6 @@ def _segment(product: FreeProduct, shadow: FreeProduct, component: Component, ma
     )
     masses = values * half[:, None] * WEIGHTS
     wrong = float(((np.abs(doubt) * WEIGHTS).sum(axis=1) * half + 2 * tail * half).sum())
-    slope = np.maximum(curve.chart.slope(v), 1e-300)
     return Segment(
         chart=curve.chart,
         edges=np.append(starts, curve.v[-1]),
@@ -215,7 +266,7 @@ def _segment(product: FreeProduct, shadow: FreeProduct, component: Component, ma
         masses=masses,
         rest=curve.rest,
         error=wrong,
-        density_error=float((np.abs(doubt) / slope).max() + (tail[:, None] / slope).max()),
+        doubt=doubt.max(axis=1) + tail,
     )
 
 
@@ -232,8 +283,6 @@ def _density_of_v(curve: Curve, shadow: FreeProduct, v: np.ndarray) -> tuple[np.
     values = density_of_log(state).reshape(v.shape) * slope
     m = np.minimum(np.abs(state.M), np.abs(state.one_plus_M)).reshape(v.shape)
     noise = ROUNDING * (m * slope).max(axis=1) / math.pi
-    if shadow is curve.product:
-        return values, noise, np.broadcast_to(noise[:, None], v.shape)
     other = shadow.state(state.w)
     other = shadow.state(other.w + shadow.newton_step(other, curve.chart.log_z(v.ravel())))
     return values, noise, np.abs(density_of_log(other).reshape(v.shape) * slope - values) + noise[:, None]

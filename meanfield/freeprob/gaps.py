@@ -1,0 +1,257 @@
+"""The real axis outside the supports of the laws of a free product, and the gaps of its spectrum found there.
+
+Outside the spectrum z and every w_l are real and z grows with w; of the w where it does, those count at which ln z has
+argument 0 as a limit from the upper half plane, each factor with its own. A run of such w is a gap of the spectrum. Runs
+pass through point masses of the laws, where N = 0; there the product may have a point mass of its own.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+
+from meanfield.freeprob.laws import Law, Transform
+from meanfield.freeprob.products import FreeProduct
+
+__all__ = ["Edge", "Gap", "gaps_of", "log_z_at", "same_M", "spaced"]
+
+GRID = 160  # points between neighbouring special places of the real axis
+BORDER = 40  # points added where z turns real
+CLOSEST = 1e-15  # relative distance of the first one
+SOLVER_STEPS = 60
+GRID_STEPS = 8
+SOLVED = 1e-12
+POLISHING_STEPS = 4
+SIGNIFICANT = 1e-8
+KNOWN = 1e-13
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An end of a component of the spectrum: w (laws,), ln z, and whether the density vanishes there as a square root."""
+
+    w: np.ndarray
+    log_z: float
+    square_root: bool
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A gap of the spectrum: its edges, None for 0 and for infinity."""
+
+    low: Edge | None
+    high: Edge | None
+
+    @property
+    def sort_key(self) -> float:
+        return math.inf if self.high is None else self.high.log_z
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """Between neighbouring special places (ends of the continuous part, atoms, 0, infinity) of every law, (laws,) each.
+
+    M decreases from one end to the other. `joins_above` : the upper end is an atom of every law.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    joins_above: bool
+
+
+def _places(law: Law) -> list[tuple[float, float, bool]]:
+    """(low, high, high is an atom) of the law's cells, from the top down; the last is the negative half line.
+
+    A law whose mass only fades out towards 0 has an apparent gap there. It is left out where 1 + M is rounding.
+    """
+    ends = [0.0, *(x for interval in law.intervals for x in interval), math.inf]
+    outside = list(zip(ends[::2], ends[1::2], strict=True))
+    if law.intervals and law.bottom == 0:
+        one_plus_M = law.transform(np.array([law.intervals[0][0] + 0j])).one_plus_M[0] - law.mass_at_zero
+        outside = outside if abs(one_plus_M) >= SIGNIFICANT else outside[1:]
+    cells = []
+    for low, high in reversed(outside):
+        inside = law.locations[(law.locations > low) & (law.locations < high)]
+        corners = [low, *map(float, inside), high]
+        for a, b in reversed(list(itertools.pairwise(corners))):
+            if b > a:
+                cells.append((a, b, b < high))
+    return [*cells, (-math.inf, 0.0, False)]
+
+
+def gaps_of(product: FreeProduct) -> list[Gap]:
+    """All gaps. Laws with different numbers of cells have only the outermost ones in common."""
+    lists = [_places(law) for law in product.laws]
+    if len({len(places) for places in lists}) > 1:
+        reach_zero = all(places[-2][0] == 0 for places in lists)
+        lists = [[places[0], *places[-2 if reach_zero else -1 :]] for places in lists]
+    chains: list[list[_Cell]] = []
+    for aligned in zip(*lists, strict=True):
+        low, high = (np.array([place[i] for place in aligned]) for i in (0, 1))
+        cell = _Cell(low, high, all(place[2] for place in aligned))
+        if cell.joins_above:
+            chains[-1].append(cell)
+        else:
+            chains.append([cell])
+    return [gap for cells in chains for gap in _Chain(product, cells).gaps()]
+
+
+class _Chain:
+    """Cells joined by atoms, with d ln z/dw on a grid that is dense at their ends, and the gaps of the spectrum in them."""
+
+    def __init__(self, product: FreeProduct, cells: list[_Cell]) -> None:
+        self._product = product
+        self._cells = cells[::-1]
+        self._reference = [self._binding_law(cell) for cell in self._cells]
+        points = [self._grid(index) for index in range(len(cells))]
+        self._cell = np.repeat(np.arange(len(cells)), [w.shape[1] for w, _ in points])
+        self._w, self._slopes = (np.concatenate([part[i] for part in points], axis=-1) for i in (0, 1))
+
+    def gaps(self) -> list[Gap]:
+        rises = np.concatenate([[False], self._slopes > 0, [False]])
+        starts = np.flatnonzero(rises[1:] & ~rises[:-1])
+        stops = np.flatnonzero(~rises[1:] & rises[:-1]) - 1
+        return [Gap(self._lower_edge(i), self._upper_edge(j)) for i, j in zip(starts, stops, strict=True)]
+
+    def _lower_edge(self, i: int) -> Edge | None:
+        if i:
+            return self._stationary(i - 1, i)
+        return None if (self._cells[0].low <= 0).any() else self._end(0, self._cells[0].low)
+
+    def _upper_edge(self, j: int) -> Edge | None:
+        if j + 1 < self._w.shape[1]:
+            return self._stationary(j + 1, j)
+        return None if np.isinf(self._cells[-1].high).any() else self._end(-1, self._cells[-1].high)
+
+    def _end(self, index: int, ends: np.ndarray) -> Edge:
+        """The image of the end of a law's continuous part."""
+        w = self._matched(index, ends[self._reference[index], None])
+        return Edge(w[:, 0], log_z_at(self._product, w), square_root=False)
+
+    def _stationary(self, outside: int, inside: int) -> Edge | None:
+        """The zero of d ln z/dw between neighbouring grid points, the second in the gap; None if z reaches 0 instead."""
+        index = int(self._cell[inside])
+        w = self._w[:, inside]
+        # A zero across an atom is as close to it as rounding allows.
+        if self._cell[outside] == index:
+            reference = self._reference[index]
+
+            def slope(x: float) -> float:
+                return float(self._slope(index, self._matched(index, np.array([x])))[0])
+
+            beyond, within = float(self._w[reference, outside]), float(self._w[reference, inside])
+            if math.isnan(self._slopes[outside]):
+                return None
+            x = brentq(slope, beyond, within, xtol=4e-16 * abs(within), rtol=1e-8)
+            w = _polished(self._product, self._matched(index, np.array([x])))[:, 0]
+        return Edge(w, log_z_at(self._product, w[:, None]), square_root=True)
+
+    def _slope(self, index: int, w: np.ndarray) -> np.ndarray:
+        """d ln z/dw of the cell's reference law, 0 where it is rounding, nan where the argument of z is not 0."""
+        product, state = self._product, self._product.state(w)
+        turns = (1 - product.powers.sum()) * (state.one_plus_N.real < 0) + product.powers @ (w < 0)
+        turns = turns - sum(factor.turns(state.M.real, state.one_plus_M.real) for factor in product.factors)
+        with np.errstate(invalid="ignore"):
+            slope = state.slope.real * state.dN_dw[self._reference[index]].real
+            known = np.abs(state.slope.real) > KNOWN * state.slope_size
+        return np.where(np.abs(turns) < 1e-6, np.where(known, slope, -0.0), np.nan)
+
+    def _grid(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """w (laws, n) of equal M, increasing, and the slopes there."""
+        cell, reference = self._cells[index], self._reference[index]
+        law = self._product.laws[reference]
+        x = spaced(cell.low[reference], cell.high[reference])
+        M = law.transform(x + 0j).M.real
+        # Where the argument of z changes, z is 0 or infinite, and an edge as close to it as 1/depth.
+        borders = {0.0, -1.0, *(border for factor in self._product.factors for border in factor.borders)}
+        added = []
+        for border in borders:
+            i = int(np.searchsorted(-M, -border))
+            if 0 < i < len(x) and M[i - 1] != border != M[i]:
+                at = same_M(law, x[i - 1 : i + 1], Transform(*(np.array([v]) for v in (border, 1 + border, 0.0))))[0]
+                steps = np.geomspace(1e-12, 0.7, BORDER)
+                added += [at - (at - x[i - 1]) * steps, at + (x[i] - at) * steps]
+        w = self._matched(index, np.unique(np.concatenate([x, *added])))
+        w = w[:, np.isfinite(w).all(axis=0)]
+        return w, self._slope(index, w)
+
+    def _binding_law(self, cell: _Cell) -> int:
+        """The law whose cell ends first, in terms of M, on the side where the cells are finite."""
+        if len(cell.low) == 1:
+            return 0
+        near = np.array([spaced(a, b)[[0, -1]] for a, b in zip(cell.low, cell.high, strict=True)])
+        ends = [law.transform(pair + 0j).M.real for law, pair in zip(self._product.laws, near, strict=True)]
+        at_low, at_high = np.array(ends).T
+        return int(np.argmin(at_low) if np.isinf(cell.high).any() else np.argmax(at_high))
+
+    def _matched(self, index: int, x: np.ndarray) -> np.ndarray:
+        """w (laws, n) with M_l(w_l) that of the reference law at x; nan where a law does not take that value."""
+        cell, reference = self._cells[index], self._reference[index]
+        w = np.empty((len(cell.low), x.size))
+        target = self._product.laws[reference].transform(x + 0j)
+        for j, law in enumerate(self._product.laws):
+            w[j] = x if j == reference else same_M(law, spaced(cell.low[j], cell.high[j]), target)
+        return w
+
+
+def _polished(product: FreeProduct, w: np.ndarray) -> np.ndarray:
+    """Newton's method for d ln z/dN = 0 from w (laws, 1), as long as it makes the slope smaller."""
+    state = product.state(w)
+    for _ in range(POLISHING_STEPS):
+        dN = -state.slope.real[0] / product.curvature(w[:, 0])
+        moved = w + (dN + state.gaps.real) / state.dN_dw.real
+        after = product.state(moved)
+        if not abs(after.slope.real[0]) < abs(state.slope.real[0]):
+            break
+        w, state = moved, after
+    return w
+
+
+def log_z_at(product: FreeProduct, w: np.ndarray) -> float:
+    state = product.state(w)
+    return float((state.log_z + state.mismatch)[0].real)
+
+
+def same_M(law: Law, grid: np.ndarray, target: Transform) -> np.ndarray:
+    """w with the M of `target` between the ends of `grid`, on which M decreases; nan where there is none.
+
+    Newton's method kept inside the bracket. What rounding leaves enters ln z to second order only, for
+    `State.mismatch` has the first.
+    """
+    m, one_plus_m = target.M.real, target.one_plus_M.real
+    values = law.transform(grid + 0j).M.real
+    right = np.clip(np.searchsorted(-values, -m), 1, len(grid) - 1)
+    inside = (m <= values[right - 1]) & (m >= values[right])
+    low, high, m, one_plus_m = grid[right - 1][inside], grid[right][inside], m[inside], one_plus_m[inside]
+    x = (low + high) / 2
+    # A grid only has to show where the slope changes sign.
+    for _ in range(SOLVER_STEPS if m.size == 1 else GRID_STEPS):
+        before, t = x, law.transform(x + 0j)
+        M = t.M.real
+        excess = np.where(np.abs(one_plus_m) < 0.5, t.one_plus_M.real - one_plus_m, M - m)
+        low, high = np.where(excess >= 0, x, low), np.where(excess <= 0, x, high)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # In 1/M, which is nearly linear near an atom or far away.
+            step = x - excess * M / (m * t.slope.real)
+        x = np.where((step >= low) & (step <= high), step, (low + high) / 2)
+        if (np.abs(x - before) <= SOLVED * np.abs(x)).all():
+            break
+    w = np.full(inside.shape, np.nan)
+    w[inside] = x
+    return w
+
+
+def spaced(low: float, high: float) -> np.ndarray:
+    """Points between low and high, increasing, dense at both ends; logarithmic towards 0 and infinity."""
+    steps = np.geomspace(CLOSEST, 0.5, GRID // 2)
+    if math.isinf(low):
+        return -np.geomspace(1e20, 1e-40, GRID)
+    if math.isinf(high):
+        if low == 0:
+            return np.geomspace(1e-40, 1e20, GRID)
+        return low * (1 + np.geomspace(CLOSEST, 1e20, GRID))
+    if low == 0:
+        return high * np.concatenate([np.geomspace(1e-40, 0.5, GRID // 2), 1 - steps[-2::-1]])
+    return np.unique(np.concatenate([low + (high - low) * steps, high - (high - low) * steps]))
