@@ -36,7 +36,7 @@ def simulated(networks: int):
 
 @pytest.mark.benchmark(group="q of 64 networks, width 1000, depth 50")
 def test_simulate(benchmark):
-    simulated(1)
+    simulated(2)
     benchmark.pedantic(simulated, (NETWORKS,), rounds=2)
 
 
