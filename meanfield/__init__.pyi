@@ -41,6 +41,10 @@ from meanfield.initialization import (
     gain as gain,
     initialize as initialize,
 )
+from meanfield.jacobian import (
+    JacobianSpectrum as JacobianSpectrum,
+    jacobian_spectrum as jacobian_spectrum,
+)
 from meanfield.maps import (
     DualKernel as DualKernel,
     Moments as Moments,
