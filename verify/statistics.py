@@ -8,8 +8,8 @@ from scipy.special import stdtr, stdtrit
 
 __all__ = ["CURVATURE", "Extrapolation", "extrapolate", "holm", "p_values", "t_quantile"]
 
-# The term of order 1/width^2 is taken to be at most CURVATURE (|b| + v)^2/width^2. In simulations of tanh, ReLU and GELU,
-# ordered to chaotic, it was 0.0 to 0.4 times (|b| + v)^2/width^2.
+# The term of order 1/width^2 is taken to be at most CURVATURE (|b| + v)^2/width^2. In simulations of tanh, ReLU and
+# GELU, ordered to chaotic, it was 0.0 to 0.4 times (|b| + v)^2/width^2.
 CURVATURE = 0.5
 
 
@@ -61,9 +61,9 @@ def extrapolate(samples: Mapping[int, np.ndarray]) -> Extrapolation:
     measured variances, so it holds for any weights; its degrees of freedom are Welch's [1]_.
 
     The bias is an expansion in the strength of the fluctuations, whose first terms b/width and v/width are measured.
-    Its second term is bounded by CURVATURE times the square of their sum. A layer of a linear network, for example, adds
-    E ln(chi^2_N/N) = -1/N - 1/(3 N^2) + ... to ln q and 2/N to its variance: the bound is 13 times what one layer needs,
-    and more for more of them.
+    Its second term is bounded by CURVATURE times the square of their sum. A layer of a linear network, for example,
+    adds E ln(chi^2_N/N) = -1/N - 1/(3 N^2) + ... to ln q and 2/N to its variance: the bound is 13 times what one layer
+    needs, and more for more of them.
 
     References
     ----------

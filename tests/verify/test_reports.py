@@ -1,0 +1,171 @@
+"""Reports and records: what they say, what they carry, what they refuse."""
+
+import dataclasses
+import json
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+import verify
+
+SMALL = {"depth": 4, "widths": (50, 100, 200), "networks": 24}
+SIGMA_W, SIGMA_B = 1.5, 0.3
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    return verify.simulate("tanh", SIGMA_W, SIGMA_B, **SMALL, seed=1)
+
+
+def test_the_report_explains_itself():
+    report = verify.check("tanh", SIGMA_W, SIGMA_B, **SMALL)
+    assert report.verdict.startswith("The theory holds: all 12 checks of q, c and chi agree with simulated networks of")
+    assert "width 50, 100 and 200" in report.verdict
+    assert "would have been noticed" in report.notes[0]
+    assert [check.name for check in report.checks[3:6]] == [
+        "q, layer 4",
+        "c, c0 = 0.5, layer 1",
+        "c, c0 = 0.5, layer 2",
+    ]
+    record = json.loads(report.to_json())
+    assert record["checks"][0]["theory"] == 1.0
+    assert record["level"] == 0.01
+    assert pickle.loads(pickle.dumps(report)).to_dict() == report.to_dict()
+    assert report.raise_if_failed() is report
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        report.passed = False
+
+
+def test_a_failed_report_is_an_error_that_carries_it(simulation):
+    report = verify.compare(verify.predict("tanh", 2.0, SIGMA_B, depth=4), simulation)
+    worst = max(report.checks, key=lambda check: abs(check.z))
+    assert not worst.passed
+    assert f"most of all {worst.name}: theory {worst.theory:.5g}" in report.verdict
+    with pytest.raises(verify.VerificationError, match="The theory fails") as caught:
+        report.raise_if_failed()
+    assert caught.value.report is report
+    assert isinstance(caught.value, mf.MeanFieldError)
+    assert pickle.loads(pickle.dumps(caught.value)).report.to_dict() == report.to_dict()
+
+
+def test_a_check_fits_its_own_numbers(simulation):
+    """z, p, resolution and passed of every check belong together."""
+    report = verify.compare(verify.predict("tanh", 1.53, SIGMA_B, depth=4), simulation, level=0.05)
+    for check in report.checks:
+        assert check.passed == (check.p_value >= 0.05)
+        if check.layer > 1:
+            assert np.sign(check.z) in (0, np.sign(check.estimate - check.theory))
+            distance = abs(check.estimate - check.theory)
+            assert (distance > check.resolution) <= (not check.passed)
+            assert abs(check.z) <= distance / check.standard_error * 1.2 + 0.05
+        else:
+            assert check.passed == (check.quantity != "chi" or check.p_value >= 0.05)
+
+
+def test_the_level_is_a_threshold(simulation):
+    prediction = verify.predict("tanh", 1.53, SIGMA_B, depth=4)
+    adjusted = min(check.p_value for check in verify.compare(prediction, simulation).checks)
+    assert 0 < adjusted < 0.5
+    assert verify.compare(prediction, simulation, level=adjusted * 0.999).passed
+    assert not verify.compare(prediction, simulation, level=min(adjusted * 1.001, 0.999)).passed
+
+
+def test_dead_networks_are_named():
+    report = verify.check("relu", 1.0, 0.0, depth=30, widths=(3, 4), networks=8)
+    assert not report.passed
+    assert report.verdict.startswith("The theory cannot be held against simulated networks of width 3 and 4: in ")
+    assert "their signals or gradients are 0" in report.verdict
+
+
+def test_a_users_own_measurements(simulation):
+    """A plain program's numbers, of two quantities and fewer layers than predicted."""
+    rng = np.random.default_rng(0)
+    samples = {}
+    for width in (60, 120):
+        rows = []
+        for _ in range(40):
+            h, q = rng.standard_normal(width), []
+            h *= math.sqrt(width) / np.linalg.norm(h)
+            for _ in range(3):
+                q.append(np.mean(h**2))
+                W = rng.standard_normal((width, width)) * SIGMA_W / math.sqrt(width)
+                h = W @ np.tanh(h) + SIGMA_B * rng.standard_normal(width)
+            rows.append(q)
+        samples[width] = np.array(rows)
+    mine = verify.Simulation(samples={"q": samples})
+    assert (mine.widths, mine.networks) == ((60, 120), 40)
+    report = verify.compare(verify.predict("tanh", SIGMA_W, SIGMA_B, depth=8), mine)
+    assert [check.name for check in report.checks] == ["q, layer 1", "q, layer 2", "q, layer 3"]
+    assert report.passed, report.verdict
+    assert not verify.compare(verify.predict("tanh", 1.8, SIGMA_B, depth=8), mine).passed
+
+
+def test_only_what_both_have_is_compared(simulation):
+    lengths = verify.predict("tanh", SIGMA_W, SIGMA_B, depth=2, quantities=("q", "chi"))
+    report = verify.compare(lengths, simulation)
+    assert [(check.quantity, check.layer) for check in report.checks] == [("q", 1), ("q", 2), ("chi", 1), ("chi", 2)]
+    correlations = verify.predict("tanh", SIGMA_W, SIGMA_B, depth=4, quantities="c", c0=0.1)
+    with pytest.raises(mf.InvalidParameterError, match="must share a quantity"):
+        verify.compare(correlations, simulation)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        {"q": {10: np.ones((1, 3))}},
+        {"q": {10: np.ones(3)}},
+        {"q": {10: np.ones((4, 3)), 20: np.ones((4, 2))}},
+        {"q": {}},
+    ],
+)
+def test_samples_of_a_wrong_shape_are_refused(samples):
+    with pytest.raises(mf.InvalidParameterError, match="samples of q"):
+        verify.Simulation(samples=samples)
+
+
+def test_samples_of_an_unknown_quantity_are_refused():
+    with pytest.raises(mf.InvalidParameterError, match="quantity must be one of"):
+        verify.Simulation(samples={"speed": {10: np.ones((4, 3))}})
+
+
+BAD = [
+    ({"sigma_w": 0.0}, "sigma_w must be > 0"),
+    ({"sigma_w": math.nan}, "sigma_w must be finite"),
+    ({"sigma_b": -0.1}, "sigma_b must be >= 0"),
+    ({"depth": 0}, "depth must be >= 1"),
+    ({"depth": 2.5}, "depth must be an integer"),
+    ({"widths": ()}, "widths must not be empty"),
+    ({"widths": (100, 100)}, "widths must all be different"),
+    ({"widths": (2, 100)}, "widths must be >= 3"),
+    ({"widths": 100}, "widths must be a sequence"),
+    ({"networks": 1}, "networks must be >= 2"),
+    ({"weights": "unitary"}, "weights must be one of"),
+    ({"quantities": ("q", "speed")}, "quantities must be one of"),
+    ({"quantities": ()}, "quantities must not be empty"),
+    ({"quantities": 3}, "quantities must be a sequence"),
+    ({"q0": -1.0}, "q0 must be > 0"),
+    ({"q0": 0.0}, "q0 must be > 0"),
+    ({"c0": (0.5, 1.5)}, r"c0 must be in \[-1, 1\]"),
+    ({"c0": (0.5, 0.5)}, "c0 must all be different"),
+    ({"c0": [[0.5]]}, "c0 must be a sequence"),
+    ({"c0": ()}, "c0 must not be empty"),
+    ({"lengths": "fixed"}, "lengths must be one of"),
+    ({"method": "fast"}, "method must be one of"),
+    ({"precision": 0.0}, "precision must be > 0"),
+    ({"level": 0.0}, r"level must be in \(0, 1\)"),
+    ({"level": 1.0}, r"level must be in \(0, 1\)"),
+    ({"seed": -1}, "seed must be >= 0"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD)
+def test_bad_arguments_are_named_before_any_work(monkeypatch, change, message):
+    def no_work(*args, **kwargs):
+        raise AssertionError("work before the arguments were checked")
+
+    monkeypatch.setattr("verify.sampling.sweep", no_work)
+    with pytest.raises(mf.InvalidParameterError, match=message):
+        verify.check(**{"phi": "tanh", "sigma_w": 1.5, "sigma_b": 0.3, **change})
