@@ -34,7 +34,7 @@ SYMBOLS = {
     "q": r"$q^l$",
     "c": r"$c^l$",
     "chi": r"$\chi^l$",
-    "gradient": r"$\prod_{k \geq l}\chi^k$",
+    "gradient": r"$\gamma^l$",
     "jacobian_moment": r"$E\,\lambda^k$",
     "mean_log_sigma": r"$E\,\ln s$",
     "q_star": r"$q^*$",
