@@ -14,7 +14,6 @@ from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
 
 __all__ = [
-    "CriticalCurve",
     "critical_curve",
     "lengths_at_sigma_b",
     "lengths_at_sigma_w",
@@ -156,10 +155,12 @@ def lengths_at_sigma_b(phi: Nonlinearity, sigma_b: float) -> list[float]:
 
 
 def _below_profile(phi: Nonlinearity, sigma_b: float) -> float:
-    """A length below the profile's first: sigma_b^2 grows as a power of q there, taken from its first points."""
+    """A length below the profile's first, where sigma_b^2 grows as a power of q, all but for a factor 1 + O(q)."""
     curve = critical_curve(phi)
     power = math.log(curve.variance[40] / curve.variance[20]) / math.log(curve.q[40] / curve.q[20])
-    return float(curve.q[20] * (sigma_b**2 / curve.variance[20]) ** (1 / power))
+    q = curve.q[20] * (sigma_b**2 / curve.variance[20]) ** (1 / power)
+    variance = float(_variance(phi, np.array([q]))[0])
+    return float(q * (sigma_b**2 / variance) ** (1 / power) if variance > 0 else q)
 
 
 def lengths_at_sigma_w(phi: Nonlinearity, sigma_w: float) -> list[float]:

@@ -13,7 +13,7 @@ from meanfield.critical_curve import (
     meets_degenerate_line,
     stability_onset,
 )
-from meanfield.equilibria import is_stable
+from meanfield.equilibria import ULPS, is_stable, signs_beside
 from meanfield.errors import InvalidParameterError, NoCriticalPointError, Status, UnstableCriticalPointWarning
 from meanfield.expressions import as_nonlinearity
 from meanfield.gaussian_moments import PROFILE_RANGE, evaluate, profile, refuse_infinite, scan
@@ -131,9 +131,21 @@ def critical_point(phi, *, sigma_b=None, sigma_w=None, q_star=None) -> CriticalP
 def critical_points(phi, *, sigma_b=None, sigma_w=None, q_star=None) -> tuple[CriticalPoint, ...]:
     """Every critical point with the given sigma_b, sigma_w or q_star, by increasing q_star.
 
-    Parameters, Raises
-    ------------------
-    As `critical_point`; instability is told by `stable`, without a warning.
+    Parameters
+    ----------
+    phi : str or Nonlinearity
+    sigma_b, sigma_w, q_star : float, optional
+        Exactly one of the three, as for `critical_point`.
+
+    Returns
+    -------
+    tuple of CriticalPoint
+        At least one; instability is told by `stable`, without a warning.
+
+    Raises
+    ------
+    InvalidParameterError, NoCriticalPointError
+        As for `critical_point`.
 
     Examples
     --------
@@ -145,17 +157,16 @@ def critical_points(phi, *, sigma_b=None, sigma_w=None, q_star=None) -> tuple[Cr
     target = scalar(name, value, low=0.0, open_low=name == "sigma_w")
     curve = critical_curve(nonlinearity)
     if name == "q_star":
-        points = [_at_length(nonlinearity, target)] if curve.defined_at(nonlinearity, target) else []
+        lengths = [target] if curve.defined_at(nonlinearity, target) else []
     elif curve.degenerate:
-        meets = meets_degenerate_line(nonlinearity, name, target)
-        points = [_at_length(nonlinearity, 1.0, **{name: target})] if meets else []
+        lengths = [1.0] if meets_degenerate_line(nonlinearity, name, target) else []
     elif name == "sigma_b":
-        points = [_at_length(nonlinearity, q, sigma_b=target) for q in lengths_at_sigma_b(nonlinearity, target)]
+        lengths = lengths_at_sigma_b(nonlinearity, target)
     else:
-        points = [_at_length(nonlinearity, q, sigma_w=target) for q in lengths_at_sigma_w(nonlinearity, target)]
-    if not points:
+        lengths = lengths_at_sigma_w(nonlinearity, target)
+    if not lengths:
         raise NoCriticalPointError(_nowhere_message(nonlinearity, name, target))
-    return tuple(points)
+    return tuple(_at_length(nonlinearity, q, name, target) for q in lengths)
 
 
 def critical_line(phi, *, q_star=None, sigma_b=None) -> CriticalLine:
@@ -188,7 +199,7 @@ def critical_line(phi, *, q_star=None, sigma_b=None) -> CriticalLine:
     name, value = _the_one_given(q_star=q_star, sigma_b=sigma_b)
     given = interval(name, value, low=0.0)
     if name == "q_star":
-        return _line_at_lengths(nonlinearity, given)
+        return _line_at_lengths(nonlinearity, given, name, given)
     lengths = np.full(given.shape, np.nan)
     for index in np.ndindex(given.shape):
         try:
@@ -196,7 +207,7 @@ def critical_line(phi, *, q_star=None, sigma_b=None) -> CriticalLine:
         except NoCriticalPointError:
             continue
         lengths[index] = next((p for p in points if p.stable), points[0]).q_star
-    return _line_at_lengths(nonlinearity, lengths, sigma_b=given)
+    return _line_at_lengths(nonlinearity, lengths, name, given)
 
 
 def _the_one_given(**arguments) -> tuple[str, object]:
@@ -209,9 +220,8 @@ def _the_one_given(**arguments) -> tuple[str, object]:
     return given[0]
 
 
-def _at_length(phi: Nonlinearity, q: float, **given: float) -> CriticalPoint:
-    """The critical point of length q; a given sigma_w or sigma_b is passed on as it is, its error moved to q."""
-    line = _line_at_lengths(phi, np.array([q]), **{name: np.array([value]) for name, value in given.items()})
+def _at_length(phi: Nonlinearity, q: float, name: str, target: float) -> CriticalPoint:
+    line = _line_at_lengths(phi, np.array([q]), name, np.array([target]))
     fields = ("sigma_w", "sigma_b", "q_star", "alpha")
     return CriticalPoint(
         **{name: float(getattr(line, name)[0]) for name in fields},
@@ -222,69 +232,84 @@ def _at_length(phi: Nonlinearity, q: float, **given: float) -> CriticalPoint:
     )
 
 
-def _line_at_lengths(phi: Nonlinearity, lengths: np.ndarray, sigma_b=None, sigma_w=None) -> CriticalLine:
-    shape, q = lengths.shape, lengths.ravel()
+def _line_at_lengths(phi: Nonlinearity, lengths: np.ndarray, name: str, target: np.ndarray) -> CriticalLine:
+    """The line at lengths that are known exactly (name "q_star"), or found for the sigma_b or sigma_w of `target`.
+
+    nan lengths, where none was found, stay nan. A sigma_b or sigma_w that was asked for is passed on as it is.
+    """
+    q = lengths.ravel()
     known = np.isfinite(q)
     values, bounds = np.full((5, q.size), np.nan), np.full((5, q.size), np.inf)
     if known.any():
         values[:, known], bounds[:, known] = evaluate(phi, q[known])
         refuse_infinite(phi, q[known], bounds[:2, known])
-    _, mu_1, _, V_slope, ratio = values
-    exists = known & (mu_1 > 0) & (ratio >= -bounds[4])
+    exists = known & (values[1] > 0) & (values[4] >= -bounds[4])
+    degenerate = critical_curve(phi).degenerate
     with np.errstate(all="ignore"):
-        weights = np.where(exists, mu_1**-0.5, np.nan)
-        variance = np.where(np.abs(ratio) <= bounds[4], 0.0, ratio) / mu_1
-        variance_error = bounds[4] / mu_1 + np.abs(variance) * (bounds[1] / mu_1 + 2 * EPS)
-        biases = np.sqrt(np.where(exists, variance, np.nan))
-        alpha = np.where(q > 0, V_slope / mu_1, 1.0)
-        alpha_error = np.where(q > 0, bounds[3] / mu_1 + np.abs(alpha) * (bounds[1] / mu_1 + 2 * EPS), 2 * EPS)
+        rows, row_bounds = _explicit(q, values, bounds)
         q_error = np.zeros_like(q)
-        weights_error = weights * (bounds[1] / mu_1 / 2 + EPS)
+        if name != "q_star":
+            q_error = _move_errors(phi, q, rows, row_bounds, name, target.ravel(), exists & (q > 0) & (not degenerate))
+        (sigma_w, variance, alpha), (sigma_w_error, variance_error, alpha_error) = rows, row_bounds
+        sigma_b = np.sqrt(variance)
         # sqrt turns an absolute error of sigma_b^2 near 0 into its square root.
-        biases_error = np.where(variance > variance_error, variance_error / (2 * biases), np.sqrt(variance_error))
-        if sigma_b is not None or sigma_w is not None:
-            beside = np.full((2, 5, q.size), np.nan)
-            inner = exists & (q > 0)
-            if inner.any():
-                moved = np.outer([1 - 1e-4, 1 + 1e-4], q[inner])
-                beside[:, :, inner] = scan(phi, moved.ravel()).reshape(5, *moved.shape).swapaxes(0, 1)
-            row = beside[:, 4] / beside[:, 1] if sigma_b is not None else beside[:, 1] ** -0.5
-            slope = np.abs(row[1] - row[0]) / (2e-4 * q)
-            local = variance_error if sigma_b is not None else weights_error
-            q_error = np.where(inner & (not critical_curve(phi).degenerate), local / slope + 2 * EPS * q, 0.0)
-            moves = 2 * q_error / (2e-4 * np.where(q > 0, q, 1.0))  # safety factor 2 on the difference quotients
-            if sigma_b is not None:
-                biases, biases_error = np.where(exists, sigma_b.ravel(), np.nan), np.zeros_like(q)
-                weights_error = weights_error + moves * np.abs(np.diff(beside[:, 1] ** -0.5, axis=0))[0]
-            elif sigma_w is not None:
-                weights, weights_error = np.where(exists, sigma_w.ravel(), np.nan), np.zeros_like(q)
-                spread = np.abs(np.diff(beside[:, 4] / beside[:, 1], axis=0))[0]
-                biases_error = biases_error + moves * spread / np.maximum(2 * biases, EPS)
-            alpha_error = alpha_error + moves * np.abs(np.diff(beside[:, 3] / beside[:, 1], axis=0))[0]
-            weights_error, biases_error, alpha_error = (
-                np.where(q > 0, bound, fallback)
-                for bound, fallback in ((weights_error, 2 * EPS), (biases_error, 0.0), (alpha_error, 4 * EPS))
-            )
+        sigma_b_error = np.where(variance > variance_error, variance_error / (2 * sigma_b), np.sqrt(variance_error))
+    if name == "sigma_b":
+        sigma_b, sigma_b_error = target.ravel(), np.zeros_like(q)
     stable = np.zeros(q.size, dtype=bool)
     for i in np.flatnonzero(exists):
-        stable[i] = _is_stable(phi, float(q[i]), float(weights[i]), float(alpha[i]), float(alpha_error[i]))
+        stable[i] = _is_stable(phi, float(q[i]), float(sigma_w[i]), float(alpha[i]), float(alpha_error[i]))
     status = np.full(q.size, Status.NO_CRITICAL_POINT, dtype=object)
-    status[exists] = Status.EVERY_Q_FIXED if critical_curve(phi).degenerate else Status.CONVERGED
-    errors = {"sigma_w": weights_error, "sigma_b": biases_error, "q_star": q_error, "alpha": alpha_error}
-    errors = {name: np.where(exists, bound, np.nan).reshape(shape) for name, bound in errors.items()}
-    fields = {"sigma_w": weights, "sigma_b": biases, "q_star": np.where(exists, q, np.nan)}
-    fields["alpha"] = np.where(exists, alpha, np.nan)
+    status[exists] = Status.EVERY_Q_FIXED if degenerate else Status.CONVERGED
+
+    def shaped(**found: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: np.where(exists, row, np.nan).reshape(lengths.shape) for name, row in found.items()}
+
+    errors = shaped(sigma_w=sigma_w_error, sigma_b=sigma_b_error, q_star=q_error, alpha=alpha_error)
     return CriticalLine(
-        **{name: field.reshape(shape) for name, field in fields.items()},
-        stable=stable.reshape(shape),
+        **shaped(sigma_w=sigma_w, sigma_b=sigma_b, q_star=q, alpha=alpha),
+        stable=stable.reshape(lengths.shape),
         error=np.max([errors[name] for name in ("sigma_w", "sigma_b", "q_star")], axis=0),
         errors=errors,
-        status=status.reshape(shape),
+        status=status.reshape(lengths.shape),
     )
 
 
+def _explicit(q: np.ndarray, values: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """sigma_w, sigma_b^2 and alpha of the critical points of lengths q, and bounds, (3, n), from the moments (5, n)."""
+    _, mu_1, _, V_slope, ratio = values
+    _, mu_1_bound, _, V_slope_bound, ratio_bound = bounds
+    relative = mu_1_bound / mu_1
+    sigma_w = mu_1**-0.5
+    variance = np.where(np.abs(ratio) <= ratio_bound, 0.0, ratio) / mu_1
+    alpha = np.where(q > 0, V_slope / mu_1, 1.0)
+    alpha_bound = np.where(q > 0, V_slope_bound / mu_1 + np.abs(alpha) * (relative + 2 * EPS), 2 * EPS)
+    variance_bound = ratio_bound / mu_1 + np.abs(variance) * (relative + 2 * EPS)
+    row_bounds = np.array([sigma_w * (relative / 2 + EPS), variance_bound, alpha_bound])
+    return np.array([sigma_w, variance, alpha]), row_bounds
+
+
+def _move_errors(
+    phi: Nonlinearity, q: np.ndarray, rows: np.ndarray, row_bounds: np.ndarray, name: str, target: np.ndarray, moved
+) -> np.ndarray:
+    """The error of the lengths q found for a sigma_w or sigma_b; `rows` and `row_bounds` of `_explicit` follow it.
+
+    By difference quotients with a safety factor of 2 where q is `moved`; elsewhere it is exact.
+    """
+    changes = np.zeros_like(rows)  # over a step of 2e-4 q
+    beside = np.outer([1 - 1e-4, 1 + 1e-4], q[moved])
+    _, mu_1, _, V_slope, ratio = scan(phi, beside.ravel()).reshape(5, *beside.shape)
+    changes[:, moved] = np.abs(np.diff([mu_1**-0.5, ratio / mu_1, V_slope / mu_1], axis=1))[:, 0]
+    row, aim = (0, target) if name == "sigma_w" else (1, target**2)
+    missed = np.abs(rows[row] - aim) + row_bounds[row]
+    steps = np.where(moved, missed / changes[row] + EPS / 1e-4, 0.0)
+    row_bounds += 2 * steps * changes
+    rows[row], row_bounds[row] = aim, np.where(moved, 0.0, missed)
+    return 2e-4 * q * steps
+
+
 def _is_stable(phi: Nonlinearity, q: float, sigma_w: float, alpha: float, bound: float) -> bool:
-    if q > 0 and abs(alpha - 1) > bound + 8 * EPS:
+    if q > 0 and abs(alpha - 1) > bound + ULPS:
         return alpha < 1
     if critical_curve(phi).degenerate:
         return True
@@ -293,10 +318,8 @@ def _is_stable(phi: Nonlinearity, q: float, sigma_w: float, alpha: float, bound:
     V, V_bound = table.row("V"), table.bound("V")
     here = sigma_w**2 * float(evaluate(phi, np.array([q]))[0][0, 0]) if q else 0.0
     drift = sigma_w**2 * V - here - (table.q - q)
-    sign = np.where(np.abs(drift) <= sigma_w**2 * V_bound + 8 * EPS * (table.q + q), 0, np.sign(drift))
-    told = np.flatnonzero(sign)
-    below, above = told[table.q[told] < q * (1 - 1e-6)], told[table.q[told] > q * (1 + 1e-6)]
-    return is_stable(1.0, 0.0, int(sign[below[-1]]) if below.size else 0, int(sign[above[0]]) if above.size else 0)
+    sign = np.where(np.abs(drift) <= sigma_w**2 * V_bound + ULPS * (table.q + q), 0, np.sign(drift))
+    return is_stable(1.0, 0.0, *signs_beside(table.q, sign, q))
 
 
 def _unstable_message(phi: Nonlinearity, point: CriticalPoint) -> str:

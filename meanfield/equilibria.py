@@ -17,7 +17,7 @@ from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
 from meanfield.results import Result
 
-__all__ = ["FixedPoint", "fixed_point", "fixed_points", "increasing", "is_stable", "root_in_q"]
+__all__ = ["ULPS", "FixedPoint", "fixed_point", "fixed_points", "increasing", "is_stable", "signs_beside"]
 
 ULPS = 8 * EPS  # rounding that a comparison with 1 forgives, beyond the reported error
 LARGEST_Q = 1e16
@@ -164,14 +164,15 @@ class _Landscape:
     roots: tuple[float, ...]
     neutral: bool
 
-    def sign_beside(self, q: float, side: int) -> int:
-        """The nearest sign of F that is not 0 above (side = 1) or below (-1) q; 0 if there is none."""
-        known = np.flatnonzero(self.sign)
-        if side > 0:
-            known = known[self.profile.q[known] > q * (1 + 1e-6)]
-            return int(self.sign[known[0]]) if known.size else 0
-        known = known[self.profile.q[known] < q * (1 - 1e-6)]
-        return int(self.sign[known[-1]]) if known.size else 0
+    def signs_beside(self, q: float) -> tuple[int, int]:
+        return signs_beside(self.profile.q, self.sign, q)
+
+
+def signs_beside(grid: np.ndarray, sign: np.ndarray, q: float) -> tuple[int, int]:
+    """The signs (n,) nearest below and above q that are not 0; 0 where there is none."""
+    told = np.flatnonzero(sign)
+    below, above = told[grid[told] < q * (1 - 1e-6)], told[grid[told] > q * (1 + 1e-6)]
+    return int(sign[below[-1]]) if below.size else 0, int(sign[above[0]]) if above.size else 0
 
 
 def increasing(q: np.ndarray, V: np.ndarray, V_slope: np.ndarray) -> np.ndarray:
@@ -185,7 +186,7 @@ def _drift(phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float) -> tuple
     return sigma_w**2 * float(rows[0, 0]) + sigma_b**2 - q, sigma_w**2 * float(rows[3, 0]) - 1
 
 
-def root_in_q(function, low: float, high: float) -> float:
+def _root_in_q(function, low: float, high: float) -> float:
     """The zero between two lengths where ``function(q)`` = (value, slope) has opposite signs, to rounding of q.
 
     Newton's method, given up for Brent's in ln q when it leaves the bracket or is slow.
@@ -237,7 +238,7 @@ def _landscape(phi: Nonlinearity, sigma_w: float, sigma_b: float) -> _Landscape:
             brackets.append((q[known[-1]], far))
     drift_at = functools.partial(_drift, phi, sigma_w, sigma_b)
     roots = [0.0] if at_origin else []
-    roots += [low if low == high else root_in_q(drift_at, low, high) for low, high in brackets]
+    roots += [low if low == high else _root_in_q(drift_at, low, high) for low, high in brackets]
     return _Landscape(table, sign, rising, tuple(roots), False)
 
 
@@ -285,7 +286,7 @@ def _unbounded_message(phi: Nonlinearity, sigma_w: float, sigma_b: float, start:
         f"{phi.name}: q grows without bound from q0 = {start:g} at sigma_w = {sigma_w:g}, sigma_b = {sigma_b:g}, "
         "so no fixed point is reached"
     )
-    attractors = [q for q in landscape.roots if landscape.sign_beside(q, 1) <= 0 <= landscape.sign_beside(q, -1)]
+    attractors = [q for q in landscape.roots if is_stable(1.0, 0.0, *landscape.signs_beside(q))]
     if not attractors:
         return f"{message}; lower sigma_w"
     return f"{message}; a smaller q0 reaches q_star = {', '.join(f'{q:.6g}' for q in attractors)}"
@@ -320,7 +321,7 @@ def _describe(phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float, lands
         moves = 2 * sigma_w**2 * error / (2e-4 * q)
         alpha_bound += moves * abs(float(beside[3, 1] - beside[3, 0]))
         chi_bound += moves * abs(float(beside[1, 1] - beside[1, 0]))
-    stable = is_stable(alpha, alpha_bound, landscape.sign_beside(q, -1) if q else 0, landscape.sign_beside(q, 1))
+    stable = is_stable(alpha, alpha_bound, *landscape.signs_beside(q))
 
     critical = abs(chi_1 - 1) <= chi_bound + ULPS
     phase = "critical" if critical else "ordered" if chi_1 < 1 else "chaotic"
