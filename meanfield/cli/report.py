@@ -59,10 +59,12 @@ def _build(folder: Path, phi, point, simulation: dict[str, Any], workers: int) -
     import verify
     from meanfield.cli.defaults import default_window
     from meanfield.cli.pool import pool
+    from meanfield.cli.report_spectra import report_spectra
     from meanfield.report import (
         critical_section,
         fixed_point_section,
         phase_section,
+        spectrum_section,
         verification_lead,
         verification_section,
         write,
@@ -85,6 +87,9 @@ def _build(folder: Path, phi, point, simulation: dict[str, Any], workers: int) -
     with pool(workers, "simulated networks") as executor:
         checked = verify.check(phi, point.sigma_w, point.sigma_b, q0=q0, executor=executor, **simulation)
 
+    spectra, simulated, missing = report_spectra(
+        phi, point, reached, depth=simulation["depth"], seed=simulation["seed"]
+    )
     origin = provenance(seed=simulation["seed"], command=session.command, wall_time=session.wall_time)
     others = [] if point.critical is None else point.others
     record = {
@@ -101,6 +106,7 @@ def _build(folder: Path, phi, point, simulation: dict[str, Any], workers: int) -
         "fixed_point": reached,
         "fixed_points": points,
         "verification": {**simulation, "q0": q0, **checked.to_dict()},
+        "spectra": {weights: law.to_dict() for weights, law in spectra.items()},
         "phase_diagram": {
             name: getattr(diagram, name) for name in ("sigma_w", "sigma_b", "phase", "q_star", "chi_1", "c_star")
         },
@@ -113,6 +119,7 @@ def _build(folder: Path, phi, point, simulation: dict[str, Any], workers: int) -
             critical_section(phi, point.critical, others, reason=point.reason),
             fixed_point_section(points, reached, sigma_w=point.sigma_w, sigma_b=point.sigma_b),
             phase_section(phi, diagram, line, (point.sigma_w, point.sigma_b), provenance=origin),
+            spectrum_section(phi, spectra, simulated, reason=missing, provenance=origin),
             verification_section(checked, {**simulation, "q0": q0}, title=phi.name, provenance=origin),
         ],
         data=record,

@@ -54,12 +54,14 @@ def spectral_points(
     weights: str,
 ) -> list[SpectralPoint]:
     """The laws at every q_star (or at the one point given) and depth, in this order."""
-    from meanfield.jacobian import jacobian_spectrum
+    import meanfield as mf
 
     found = []
     for place in _places(phi, sigma_w, sigma_b, q_star, q0):
         for depth in depths:
-            spectrum = jacobian_spectrum(phi, place.sigma_w, place.sigma_b, depth=depth, weights=weights, q0=place.q0)
+            spectrum = mf.jacobian_spectrum(
+                phi, place.sigma_w, place.sigma_b, depth=depth, weights=weights, q0=place.q0
+            )
             start = spectrum.q_star if place.q0 is None else place.q0
             found.append(SpectralPoint(spectrum=spectrum, q0=start, lengths="free" if place.stable else "reset"))
     return found
@@ -116,14 +118,13 @@ def lambda_max_map(phi, *, depths: Sequence[int], q_star: Sequence[float], weigh
 
 def _upper_ends(phi, depths: tuple[int, ...], weights: str, q_star: float) -> list[float]:
     import meanfield as mf
-    from meanfield.jacobian import jacobian_spectrum
 
     try:
         place = _critical_place(phi, q_star=q_star)
     except mf.NoCriticalPointError:
         return [float("nan")] * len(depths)
     return [
-        jacobian_spectrum(phi, place.sigma_w, place.sigma_b, depth=depth, weights=weights, q0=place.q0).bulk_max
+        mf.jacobian_spectrum(phi, place.sigma_w, place.sigma_b, depth=depth, weights=weights, q0=place.q0).bulk_max
         for depth in depths
     ]
 

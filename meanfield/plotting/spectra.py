@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from meanfield.arguments import choice
 from meanfield.errors import InvalidParameterError
-from meanfield.plotting.style import BLACK, BLUE, VERMILION, axes_for, label_axes
+from meanfield.plotting.style import BLACK, BLUE, ORANGE, VERMILION, axes_for, label_axes
 
 __all__ = ["VARIABLES", "plot_spectra", "plot_spectrum"]
 
@@ -144,7 +144,9 @@ def _atoms(law) -> list[tuple[float, float]]:
 
 def _colours(count: int) -> list[str]:
     # cividis without its light end, which is faint on white: ordered in grey and for the colour-blind.
-    return [BLUE] if count == 1 else [to_hex(colormaps["cividis"](0.88 * k / (count - 1))) for k in range(count)]
+    if count <= 2:
+        return [BLUE, VERMILION][:count]
+    return [to_hex(colormaps["cividis"](0.88 * k / (count - 1))) for k in range(count)]
 
 
 def _place(lam, variable: str):
@@ -251,7 +253,7 @@ def _draw_atoms(ax: Axes, laws: Sequence, samples: Sequence, variable: str, colo
         return
     masses = ax.twinx()
     for law, sample, colour in zip(laws, samples, colours, strict=True):
-        stem = colour if len(laws) > 1 else VERMILION
+        stem = colour if len(laws) > 1 else ORANGE
         eigenvalues = None if sample is None else np.asarray(sample, dtype=np.float64) ** 2
         for number, (place, mass) in enumerate(_atoms(law)):
             # A logarithmic axis has no place for an atom at 0.

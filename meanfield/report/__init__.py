@@ -13,6 +13,7 @@ from meanfield.report.sections import (
     verification_lead,
     verification_section,
 )
+from meanfield.report.spectra import spectrum_section
 from meanfield.results import json_text
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "phase_section",
     "replaced_folder",
     "slug",
+    "spectrum_section",
     "verification_lead",
     "verification_section",
     "write",

@@ -25,15 +25,19 @@ def test_report_of_tanh(terminal, here):
         "phase.png",
         "report.html",
         "report.json",
+        "spectrum.png",
         "verification.png",
     ]
     record = terminal.json("report", "tanh", *SMALL)
     saved = json.loads((folder / "report.json").read_text())
     assert saved["sigma_w"] == record["sigma_w"] == mf.critical_point("tanh", sigma_b=0.05).sigma_w
     assert saved["passed"] is True
+    assert abs(saved["spectra"]["orthogonal"]["mean"] - 1) <= 1e-9
+    assert saved["spectra"]["gaussian"]["lambda_max"] > saved["spectra"]["orthogonal"]["lambda_max"]
     assert str(here) not in json.dumps(saved)
     text = "".join(Reader((folder / "report.html").read_text()).text)
     assert "Where to initialise" in text
+    assert "Singular values of the Jacobian" in text
     assert record["verification"]["verdict"] in text
 
 
@@ -136,7 +140,7 @@ def test_hostile_names_go_through_everything(tmp_path, monkeypatch):
     with click.Context(click.Command("report"), obj=Session(["report", name])):
         _build(tmp_path, phi, default_point(phi), settings, 1)
     read = Reader((tmp_path / "report.html").read_text())
-    assert read.elements.count("img") == 2
+    assert read.elements.count("img") == 3
     assert not [key for key, _ in read.attributes if key.startswith("on")]
     assert json.loads((tmp_path / "report.json").read_text())["phi"] == name
 
