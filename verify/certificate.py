@@ -14,6 +14,7 @@ from verify.records import Prediction, Simulation
 from verify.reports import Report, make_report
 from verify.sampling import sample_until
 from verify.settings import checked_setting, checked_widths, plain_setting
+from verify.signals import SignalSetting
 from verify.statistics import holm
 
 __all__ = ["check", "compare", "predict", "simulate"]
@@ -166,10 +167,7 @@ def simulate(
         lengths=lengths,
         method=method,
     )
-    sizes = checked_widths(widths, setting)
-    count = integer("networks", networks, low=2)
-    wanted = None if precision is None else scalar("precision", precision, low=0.0, open_low=True)
-    root = seed_sequence(seed)
+    sizes, count, wanted, root = _checked_budget(setting, widths, networks, precision, seed)
     samples = sample_until(setting, sizes, count, root, precision=wanted, executor=executor)
     return Simulation(
         samples=samples, method=method, seed=plain(root.entropy), precision=wanted, **plain_setting(setting)
@@ -259,6 +257,7 @@ def check(
     """
     scalar("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     common = {"depth": depth, "weights": weights, "quantities": quantities, "q0": q0, "c0": c0, "lengths": lengths}
+    _checked_budget(checked_setting(phi, sigma_w, sigma_b, **common, method=method), widths, networks, precision, seed)
     prediction = predict(phi, sigma_w, sigma_b, **common)
     simulation = simulate(
         phi,
@@ -275,21 +274,35 @@ def check(
     return compare(prediction, simulation, level=level)
 
 
+def _checked_budget(
+    setting: SignalSetting, widths, networks, precision, seed
+) -> tuple[tuple[int, ...], int, float | None, np.random.SeedSequence]:
+    """Widths, number of networks, precision and seed in their working types."""
+    return (
+        checked_widths(widths, setting),
+        integer("networks", networks, low=2),
+        None if precision is None else scalar("precision", precision, low=0.0, open_low=True),
+        seed_sequence(seed),
+    )
+
+
 def _limits(simulation: Simulation, comparisons: Sequence[Comparison]) -> list[str]:
     notes = []
     if len(simulation.widths) == 1:
         notes.append(f"With one width, {simulation.widths[0]}, the bias of finite width is not covered.")
     if simulation.precision is not None:
-        largest = max(float(each.found.standard_error.max()) for each in comparisons)
-        reached = largest <= simulation.precision
-        notes.append(
-            f"The precision {simulation.precision:g} was {'' if reached else 'not '}reached with "
-            f"{simulation.networks} networks of each width: the largest standard error is {largest:.2g}"
-            + ("." if reached else f"; it takes about {_needed(simulation, largest)}.")
-        )
+        notes.append(_precision_note(simulation.precision, simulation.networks, comparisons))
     return notes
 
 
-def _needed(simulation: Simulation, largest: float) -> int:
-    assert simulation.precision is not None
-    return math.ceil(simulation.networks * (largest / simulation.precision) ** 2)
+def _precision_note(precision: float, networks: int, comparisons: Sequence[Comparison]) -> str:
+    largest = float(np.max([each.found.standard_error.max() for each in comparisons]))  # nan wins
+    if largest <= precision:
+        return f"The precision {precision:g} was reached with {networks} networks of each width."
+    note = (
+        f"The precision {precision:g} was not reached with {networks} networks of each width: the largest standard "
+        f"error is {largest:.2g}"
+    )
+    if not math.isfinite(largest):
+        return f"{note}."
+    return f"{note}; it takes about {math.ceil(networks * (largest / precision) ** 2)}."

@@ -78,6 +78,8 @@ def test_dead_networks_are_named():
     assert not report.passed
     assert report.verdict.startswith("The theory cannot be held against simulated networks of width 3 and 4: in ")
     assert "their signals or gradients are 0" in report.verdict
+    hurried = verify.check("relu", 1.0, 0.0, depth=30, widths=(3, 4), networks=8, precision=0.1)
+    assert hurried.notes[-1].endswith("the largest standard error is nan.")
 
 
 def test_a_users_own_measurements(simulation):
@@ -167,5 +169,6 @@ def test_bad_arguments_are_named_before_any_work(monkeypatch, change, message):
         raise AssertionError("work before the arguments were checked")
 
     monkeypatch.setattr("verify.sampling.sweep", no_work)
+    monkeypatch.setattr("verify.certificate.predict", no_work)
     with pytest.raises(mf.InvalidParameterError, match=message):
         verify.check(**{"phi": "tanh", "sigma_w": 1.5, "sigma_b": 0.3, **change})
