@@ -13,13 +13,14 @@ from meanfield.critical_curve import (
     meets_degenerate_line,
     stability_onset,
 )
-from meanfield.equilibria import ULPS, is_stable, signs_beside
+from meanfield.equilibria import is_stable, signs_beside
 from meanfield.errors import InvalidParameterError, NoCriticalPointError, Status, UnstableCriticalPointWarning
 from meanfield.expressions import as_nonlinearity
 from meanfield.gaussian_moments import PROFILE_RANGE, evaluate, profile, refuse_infinite, scan
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
 from meanfield.results import Result
+from meanfield.slopes import ULPS, is_one
 
 __all__ = ["CriticalLine", "CriticalPoint", "critical_line", "critical_point", "critical_points"]
 
@@ -309,7 +310,7 @@ def _move_errors(
 
 
 def _is_stable(phi: Nonlinearity, q: float, sigma_w: float, alpha: float, bound: float) -> bool:
-    if q > 0 and abs(alpha - 1) > bound + ULPS:
+    if q > 0 and not is_one(alpha, bound):
         return alpha < 1
     if critical_curve(phi).degenerate:
         return True

@@ -16,10 +16,10 @@ from meanfield.gaussian_moments import Profile, evaluate, germ, profile, refuse_
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
 from meanfield.results import Result
+from meanfield.slopes import ULPS, depth_scale, depth_scale_bound, is_one, slopes_at
 
-__all__ = ["ULPS", "FixedPoint", "fixed_point", "fixed_points", "increasing", "is_stable", "signs_beside"]
+__all__ = ["FixedPoint", "fixed_point", "fixed_points", "increasing", "is_stable", "signs_beside"]
 
-ULPS = 8 * EPS  # rounding that a comparison with 1 forgives, beyond the reported error
 LARGEST_Q = 1e16
 
 
@@ -128,6 +128,10 @@ def fixed_point(phi, sigma_w, sigma_b, *, q0=1.0) -> FixedPoint:
         A parameter is outside its range.
     NoFixedPointError
         The length grows without bound from `q0`; the message names the attractors that other starts reach.
+    NonlinearityError
+        E phi^2 or E phi'^2 is infinite at a length that is reached.
+    ConvergenceError
+        The length has not settled within 1000 layers; `partial` is the last one.
 
     Examples
     --------
@@ -293,72 +297,50 @@ def _unbounded_message(phi: Nonlinearity, sigma_w: float, sigma_b: float, start:
 
 
 def is_stable(alpha: float, bound: float, below: int, above: int) -> bool:
-    """alpha < 1, or alpha = 1 within `bound` and the drift on neither side (signs, 0: none) leads away."""
-    if abs(alpha - 1) <= bound + ULPS:
-        return below >= 0 and above <= 0
-    return alpha < 1
+    """alpha < 1, or alpha = 1 within `bound` and the drift on neither side (signs, 0: none) leads away.
+
+    alpha never falls below -1/2, since q V'(q) = E phi^2 (z^2 - 1)/2 >= -V/2: no orbit oscillates away.
+    """
+    return below >= 0 and above <= 0 if is_one(alpha, bound) else alpha < 1
 
 
 def _describe(phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float, landscape: _Landscape) -> FixedPoint:
-    values, bounds = evaluate(phi, np.array([q]))
-    refuse_infinite(phi, np.array([q]), bounds[:2])
-    V, mu_1, _, V_slope, _ = (float(v) for v in values[:, 0])
-    alpha, chi_1 = sigma_w**2 * V_slope, sigma_w**2 * mu_1
-    if q == 0:
-        alpha = chi_1
-    alpha_bound = sigma_w**2 * float(bounds[3, 0]) + 2 * EPS * abs(alpha)
-    chi_bound = sigma_w**2 * float(bounds[1, 0]) + 2 * EPS * chi_1
-    if q == 0:
-        alpha_bound = chi_bound
+    lengths = np.array([q])
+    values, bounds = evaluate(phi, lengths)
+    refuse_infinite(phi, lengths, bounds[:2])
+    found = slopes_at(lengths, sigma_w, sigma_b, values, bounds, lambda beside: scan(phi, beside)[[3, 1]])
+    error, alpha, chi_1, alpha_bound, chi_bound = (float(each[0]) for each in found)
     if landscape.neutral:
         error, alpha = 0.0, 1.0
-    else:
-        residual = abs(sigma_w**2 * V + sigma_b**2 - q) + sigma_w**2 * float(bounds[0, 0]) + 2 * EPS * q
-        error = residual / max(abs(1 - alpha), math.sqrt(EPS)) if q else 0.0
-    if error:
-        # How far the slopes move with q, by difference quotients with a safety factor of 2.
-        beside = scan(phi, q * np.array([1 - 1e-4, 1 + 1e-4]))
-        moves = 2 * sigma_w**2 * error / (2e-4 * q)
-        alpha_bound += moves * abs(float(beside[3, 1] - beside[3, 0]))
-        chi_bound += moves * abs(float(beside[1, 1] - beside[1, 0]))
-    stable = is_stable(alpha, alpha_bound, *landscape.signs_beside(q))
-
-    critical = abs(chi_1 - 1) <= chi_bound + ULPS
+    critical = bool(is_one(chi_1, chi_bound))
     phase = "critical" if critical else "ordered" if chi_1 < 1 else "chaotic"
     if q == 0:
         c_star = chi_c = c_bound = chi_c_bound = math.nan
     elif phase == "chaotic":
-        found = correlation_fixed_point(phi, sigma_w, sigma_b, q, chi_1, chi_bound)
-        c_star, chi_c, c_bound, chi_c_bound = found
+        c_star, chi_c, c_bound, chi_c_bound = correlation_fixed_point(phi, sigma_w, sigma_b, q, chi_1, chi_bound)
     else:
         c_star, chi_c, c_bound, chi_c_bound = 1.0, chi_1, 0.0, chi_bound
-    marginal = abs(alpha - 1) <= alpha_bound + ULPS
-    xi_q = math.inf if marginal else math.nan if alpha > 1 else _depth_scale(abs(alpha))
-    errors = {
-        "q_star": error,
-        "alpha": alpha_bound,
-        "chi_1": chi_bound,
-        "c_star": c_bound,
-        "chi_c": chi_c_bound,
-        "xi_q": _depth_scale_bound(abs(alpha), alpha_bound),
-        "xi_c": _depth_scale_bound(chi_c, chi_c_bound),
-        "xi_gradient": _depth_scale_bound(chi_1, chi_bound),
-    }
+    slopes = np.array([abs(alpha), chi_c, chi_1])
+    # A slope that is 1 within its bound has no finite depth scale.
+    exact = np.where([is_one(alpha, alpha_bound), critical and q > 0, critical], 1.0, slopes)
+    xi_q, xi_c, xi_gradient = depth_scale(exact).tolist()
+    scale_bounds = depth_scale_bound(slopes, np.array([alpha_bound, chi_c_bound, chi_bound]))
+    errors = {"q_star": error, "alpha": alpha_bound, "chi_1": chi_bound, "c_star": c_bound, "chi_c": chi_c_bound}
     return FixedPoint(
         sigma_w=sigma_w,
         sigma_b=sigma_b,
         q_star=q,
         alpha=alpha,
-        stable=stable,
+        stable=is_stable(alpha, alpha_bound, *landscape.signs_beside(q)),
         chi_1=chi_1,
         c_star=c_star,
         chi_c=chi_c,
-        xi_q=xi_q,
-        xi_c=math.inf if critical and q else _depth_scale(chi_c),
-        xi_gradient=math.inf if critical else _depth_scale(chi_1),
+        xi_q=math.nan if exact[0] > 1 else xi_q,
+        xi_c=xi_c,
+        xi_gradient=xi_gradient,
         phase=phase,
         error=error,
-        errors=errors,
+        errors=errors | dict(zip(("xi_q", "xi_c", "xi_gradient"), scale_bounds.tolist(), strict=True)),
         status=_status(landscape, error, q),
     )
 
@@ -367,20 +349,3 @@ def _status(landscape: _Landscape, error: float, q: float) -> Status:
     if landscape.neutral:
         return Status.EVERY_Q_FIXED
     return Status.LOW_ACCURACY if error > 1e-6 * q else Status.CONVERGED
-
-
-def _depth_scale(slope: float) -> float:
-    """-1/ln(slope): layers after which a deviation shrinks e-fold; 0 for slope 0, infinite for slope 1."""
-    if math.isnan(slope):
-        return math.nan
-    if slope == 0:
-        return 0.0
-    return math.inf if slope == 1 else -1 / math.log(slope)
-
-
-def _depth_scale_bound(slope: float, bound: float) -> float:
-    if math.isnan(slope):
-        return math.nan
-    if slope <= bound or slope == 1 or bound >= abs(math.log(slope)) * slope:
-        return math.inf
-    return bound / ((slope - bound) * math.log(slope) ** 2)

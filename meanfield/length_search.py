@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.equilibria import ULPS, increasing
+from meanfield.equilibria import increasing
 from meanfield.gaussian_moments import Profile, evaluate, germ, profile
 from meanfield.length_interpolants import length_moments
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
+from meanfield.slopes import ULPS
 
 __all__ = ["Lengths", "reached_lengths"]
 

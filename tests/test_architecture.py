@@ -48,6 +48,7 @@ MEANFIELD_FLOORS = {
     "expressions": 4,
     "maps": 5,
     "correlations": 5,
+    "slopes": 5,
     "correlation_grids": 5,
     "equilibria": 6,
     "critical_curve": 6,
@@ -96,7 +97,7 @@ VERIFY_FLOORS = {
     "training": 4,
 }
 # What the simulations may see of the theory: nothing that computes it.
-SEEN_BY_VERIFY = {"errors", "arguments", "results", "nonlinearity", "expressions", "weights", "sweeps"}
+SEEN_BY_VERIFY = {"errors", "arguments", "results", "nonlinearity", "expressions", "weights", "sweeps", "store"}
 SOLVERS_SEEN_BY = {"verify.predictions", "verify.spectral_predictions", "verify.training.operating_point"}
 
 # The one home of each heavy library.
@@ -105,6 +106,7 @@ HOMES = {
     "matplotlib": {"meanfield.plotting"},
     "numba": {"verify.kernels", "verify.training.compiled"},
     "concurrent.futures": {"meanfield.sweeps", "meanfield.cli.pool"},
+    "distributed": {"meanfield.cli.pool"},
     "threadpoolctl": {"meanfield.sweeps", "meanfield.cli.doctor"},
     "click": {"meanfield.cli"},
     "rich": {"meanfield.cli"},

@@ -1,0 +1,64 @@
+"""Slopes of the length and the correlation map at length fixed points, and depth scales; elementwise, with bounds."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from meanfield.quadrature import EPS
+
+__all__ = ["ULPS", "depth_scale", "depth_scale_bound", "is_one", "slopes_at"]
+
+ULPS = 8 * EPS  # rounding that a comparison with 1 forgives, beyond the reported error
+
+
+def slopes_at(
+    q: np.ndarray, sigma_w, sigma_b, values: np.ndarray, bounds: np.ndarray, near: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, ...]:
+    """The error of the fixed points q (n,), alpha and chi_1 there, and the bounds of both, each (n,).
+
+    Parameters
+    ----------
+    sigma_w, sigma_b : float or array (n,)
+    values, bounds : array (5, n)
+        The moments at q and their bounds.
+    near : callable
+        From lengths (m,) to V_slope and mu_1 there, (2, m).
+
+    Notes
+    -----
+    alpha = sigma_w^2 dV/dq and chi_1 = sigma_w^2 mu_1. What is left of sigma_w^2 V + sigma_b^2 - q moves q by 1/(1 -
+    alpha) times as much. At q = 0, where both slopes are the same limit, q is exact.
+    """
+    weight = sigma_w**2 + np.zeros_like(q)
+    V, mu_1, _, V_slope, _ = values
+    slopes = weight * np.array([np.where(q > 0, V_slope, mu_1), mu_1])
+    slope_bounds = weight * bounds[[3, 1]] + 2 * EPS * np.abs(slopes)
+    residual = np.abs(weight * V + sigma_b**2 - q) + weight * bounds[0] + 2 * EPS * q
+    error = np.where(q > 0, residual / np.maximum(np.abs(1 - slopes[0]), math.sqrt(EPS)), 0.0)
+    # How far the slopes move with q, by difference quotients with a safety factor of 2.
+    inner = q > 0
+    below, above = np.split(near(np.concatenate([q[inner] * (1 - 1e-4), q[inner] * (1 + 1e-4)])), 2, axis=1)
+    slope_bounds[:, inner] += 2 * weight[inner] * error[inner] / (2e-4 * q[inner]) * np.abs(above - below)
+    slope_bounds[0] = np.where(q > 0, slope_bounds[0], slope_bounds[1])
+    return error, *slopes, *slope_bounds
+
+
+def is_one(slope, bound):
+    """Is the slope 1 within its bound and rounding?"""
+    return np.abs(slope - 1) <= bound + ULPS
+
+
+def depth_scale(slope: np.ndarray) -> np.ndarray:
+    """-1/ln(slope), layers after which a deviation shrinks e-fold: 0 for slope 0, inf for 1, nan for nan."""
+    with np.errstate(divide="ignore"):
+        return np.where(slope == 0, 0.0, np.where(slope == 1, np.inf, -1 / np.log(slope)))
+
+
+def depth_scale_bound(slope: np.ndarray, bound: np.ndarray) -> np.ndarray:
+    """How far the depth scale moves at the most within the bound; inf where 0 or 1 is within it, nan for nan."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithm, step = np.log(slope), np.log1p(np.array([-bound, bound]) / slope)
+        moved = np.abs(step / (logarithm * (logarithm + step))).max(axis=0)
+        clear = (bound < slope) & (logarithm * (logarithm + step) > 0).all(axis=0)
+    return np.where(np.isnan(slope), np.nan, np.where(clear, moved, np.inf))
