@@ -57,8 +57,8 @@ _SERIES = _series()
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _tanh_rows(h, bias, numbers, digits, z, z_bits, power, power_bits, r, x, slope):
-    """x = tanh(v) = m/(m + 2) and slope = 4 e/(e + 1)^2 with v = h + bias, e = exp(2v), m = e - 1."""
+def _tanh_rows(h, bias, numbers, digits, z, z_bits, power, power_bits, r, slope):
+    """h <- tanh(v) = m/(m + 2) and slope = 4 e/(e + 1)^2 with v = h + bias, e = exp(2v), m = e - 1."""
     rows, columns = h.shape
     one, cut, magic = numbers[0], numbers[1], numbers[2]
     inverse, high, rest = numbers[3], numbers[4], numbers[5]
@@ -91,19 +91,20 @@ def _tanh_rows(h, bias, numbers, digits, z, z_bits, power, power_bits, r, x, slo
             p = q + q * q * p
             m = power[j] * p + (power[j] - one)
             half = one / (m + (one + one))
-            x[i, j] = m * half
+            h[i, j] = m * half
             part = (power[j] * p + power[j]) * half
             part = part + part
             slope[i, j] = (part + part) * half
 
 
-def tanh_with_slope(h: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """tanh(h + bias) and 1 - tanh(h + bias)^2, both to a few ulp, for h (batch, width) in float64 or float32.
+def tanh_with_slope(h: np.ndarray, bias: np.ndarray, slope: np.ndarray) -> None:
+    """h <- tanh(h + bias) and slope <- 1 - tanh(h + bias)^2, to a few ulp; h (batch, width) in float64 or float32.
 
     Examples
     --------
-    >>> x, slope = tanh_with_slope(np.array([[0.0, 50.0]]), np.zeros(2))
-    >>> x.tolist(), [f"{each:.6e}" for each in slope[0]]
+    >>> h, slope = np.array([[0.0, 50.0]]), np.empty((1, 2))
+    >>> tanh_with_slope(h, np.zeros(2), slope)
+    >>> h.tolist(), [f"{each:.6e}" for each in slope[0]]
     ([[0.0, 1.0]], ['1.000000e+00', '1.488030e-43'])
     """
     format_ = _FORMATS[h.dtype]
@@ -111,7 +112,5 @@ def tanh_with_slope(h: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.nda
     numbers = np.array([1.0, format_.cut, magic, 1 / math.log(2), format_.high, format_.rest, *_SERIES], dtype=h.dtype)
     integers = format_.integers
     z, power, r = np.empty((3, h.shape[1]), dtype=h.dtype)
-    x, slope = np.empty_like(h), np.empty_like(h)
     digits, z_bits, power_bits = integers(format_.digits), z.view(integers), power.view(integers)
-    _tanh_rows(h, bias, numbers, digits, z, z_bits, power, power_bits, r, x, slope)
-    return x, slope
+    _tanh_rows(h, bias, numbers, digits, z, z_bits, power, power_bits, r, slope)

@@ -10,8 +10,9 @@ from verify.training.parameters import Shape
 
 __all__ = ["measurement_seconds", "memory_needed", "refuse_memory", "seconds_needed"]
 
-# Copies of the parameters in memory: themselves, the layers made of them, gradients, Adam's two memories, a step's own.
-PARAMETER_COPIES = 8
+# Copies of the parameters in memory: themselves, the layers made of them, gradients, Adam's two memories, two more when
+# they are drawn or saved.
+PARAMETER_COPIES = 7
 # Measured times of a step over those of its products alone, and of the forward pass over the training set.
 STEP_FACTOR, EVALUATION_FACTOR = 1.3, 1.35
 # Of small layers, most time goes into calling numpy: calls beside each product, and the time of one.
@@ -26,7 +27,7 @@ def memory_needed(config: TrainingConfig, shape: Shape, samples: int) -> int:
     # Scaling the inputs takes two float64 copies; afterwards one stays, in the run's own type.
     data = samples * shape.dim * (2 * 8 + word)
     batch = min(config.batch_size, samples)
-    training = word * (PARAMETER_COPIES * parameters + 2 * batch * (hidden + shape.dim))
+    training = word * (PARAMETER_COPIES * parameters + 2 * batch * (hidden + shape.dim + shape.width))
     rows = config.fisher_samples * shape.outputs
     fisher = 8 * (4 * rows**2 + 2 * rows * shape.width + 2 * config.fisher_samples * hidden)
     return int(data + training + fisher)

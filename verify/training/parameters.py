@@ -8,7 +8,7 @@ import numpy as np
 
 from meanfield.weights import ensemble
 
-__all__ = ["MANIFOLD", "READOUT", "SCALES", "Blocks", "Shape", "draw", "gradients", "layers_of"]
+__all__ = ["MANIFOLD", "READOUT", "SCALES", "Blocks", "Shape", "as_layers", "draw", "layers_of", "through_scales"]
 
 # The groups of parameters with rates of their own, and the blocks in each.
 MANIFOLD = ("first", "hidden")
@@ -68,32 +68,36 @@ def draw(
     return {name: np.ascontiguousarray(block, dtype=dtype) for name, block in blocks.items()}
 
 
-def layers_of(shape: Shape, blocks: Blocks) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The network as a list of (W (fan_out, fan_in), b (fan_out,)), the read-out last."""
+def layers_of(shape: Shape, blocks: Blocks, into: Blocks | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The network as a list of (W (fan_out, fan_in), b (fan_out,)), the read-out last.
+
+    W = |scale| M is written into the arrays "first" and "hidden" of `into`, or new ones.
+    """
     scales = np.abs(blocks["scales"])
-    first = scales[0] * blocks["first"]
-    weights = [first if shape.expands else first.T]
-    weights += [W.T for W in scales[1:, None, None] * blocks["hidden"]]
+    room = into if into is not None else {name: np.empty_like(blocks[name]) for name in MANIFOLD}
+    weights = {
+        "first": np.multiply(scales[0], blocks["first"], out=room["first"]),
+        "hidden": np.multiply(scales[1:, None, None], blocks["hidden"], out=room["hidden"]),
+    }
+    return as_layers(shape, {**blocks, **weights})
+
+
+def as_layers(shape: Shape, blocks: Blocks) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Views of the blocks as (W, b) of every layer, the scales left out."""
+    first = blocks["first"] if shape.expands else blocks["first"].T
+    weights = [first, *(M.T for M in blocks["hidden"])]
     return [*zip(weights, blocks["biases"], strict=True), (blocks["readout"], blocks["readout_bias"])]
 
 
-def gradients(shape: Shape, blocks: Blocks, by_layer: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Gradients by the blocks from those by (W, b): dM = |scale| dW, dscale = sign(scale) <M, dW>."""
-    *hidden, (readout, readout_bias) = by_layer
-    first = hidden[0][0] if shape.expands else hidden[0][0].T
-    stack = np.empty_like(blocks["hidden"])
-    for into, (weight, _) in zip(stack, hidden[1:], strict=True):
-        into[...] = weight.T
-    by_scale = np.empty_like(blocks["scales"])
-    by_scale[0] = np.vdot(blocks["first"], first)
-    by_scale[1:] = np.einsum("lij,lij->l", blocks["hidden"], stack)
-    sizes = np.abs(blocks["scales"])
-    stack *= sizes[1:, None, None]
-    return {
-        "first": sizes[0] * first,
-        "hidden": stack,
-        "scales": np.sign(blocks["scales"]) * by_scale,
-        "biases": np.stack([bias for _, bias in hidden]),
-        "readout": readout,
-        "readout_bias": readout_bias,
-    }
+def through_scales(blocks: Blocks, gradients: Blocks) -> None:
+    """In place: from gradients by W = |scale| M to those by M and scale.
+
+    dM = |scale| dW, dscale = sign(scale) <M, dW>.
+    """
+    scales, by_scale = blocks["scales"], gradients["scales"]
+    by_scale[0] = np.vdot(blocks["first"], gradients["first"])
+    np.einsum("lij,lij->l", blocks["hidden"], gradients["hidden"], out=by_scale[1:])
+    by_scale *= np.sign(scales)
+    sizes = np.abs(scales)
+    np.multiply(sizes[0], gradients["first"], out=gradients["first"])
+    np.multiply(sizes[1:, None, None], gradients["hidden"], out=gradients["hidden"])

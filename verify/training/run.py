@@ -12,13 +12,15 @@ from verify.training.journal import Journal
 from verify.training.losses import loss_named
 from verify.training.manifolds import Euclidean, Manifold, Oblique, manifold_class
 from verify.training.measurements import Probe, measure, orthogonality_defect, tangent_kernel
-from verify.training.network import backward, forward, outputs_of
+from verify.training.network import Workspace, backward, forward, outputs_of
 from verify.training.optimisers import Adam, Momentum, Optimiser, optimiser_class
-from verify.training.parameters import MANIFOLD, SCALES, Shape, draw, gradients, layers_of
+from verify.training.parameters import MANIFOLD, SCALES, Shape, as_layers, draw, layers_of, through_scales
 from verify.training.record import TrainingRecord
 from verify.training.storage import run_key
 
 __all__ = ["Training"]
+
+STEP_BYTES = 4 << 20
 
 
 class Training:
@@ -51,6 +53,10 @@ class Training:
         self.optimiser = _optimiser_of(config)
         self.key = run_key(function="train", config=config.to_dict(), data_checksum=data.checksum)
         self.blocks = self._drawn()
+        self._weights = {name: np.empty_like(self.blocks[name]) for name in MANIFOLD}
+        self._gradients = {name: np.empty_like(block) for name, block in self.blocks.items()}
+        rows = min(config.batch_size, len(self.data.train_inputs))
+        self._workspace = Workspace(self.layers(), rows, np.dtype(config.dtype))
         self.memory = {name: self.optimiser.start(self._space(name), block) for name, block in self.blocks.items()}
         self.probe = Probe(
             inputs=self.data.train_inputs[: config.fisher_samples].astype(np.float64),
@@ -80,8 +86,8 @@ class Training:
         return self.manifold if name in MANIFOLD else Euclidean()
 
     def layers(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """The network as it is now."""
-        return layers_of(self.shape, self.blocks)
+        """The network as it is now; its weights are valid until the next call."""
+        return layers_of(self.shape, self.blocks, self._weights)
 
     @property
     def finished(self) -> bool:
@@ -109,20 +115,33 @@ class Training:
         return True
 
     def step(self, inputs: np.ndarray, targets: np.ndarray) -> bool:
-        """One step on one batch; False, and no step, if the gradient is not finite."""
+        """One step on a batch of at most `batch_size`; False, and no step, if the gradient is not finite."""
         layers = self.layers()
-        passed = forward(layers, self.phi, inputs)
-        by_layer = backward(layers, passed, self.loss.gradient(passed.outputs, targets))
-        found = gradients(self.shape, self.blocks, by_layer)
+        passed = forward(layers, self.phi, inputs, self._workspace)
+        by_outputs = self.loss.gradient(passed.outputs, targets)
+        backward(layers, passed, by_outputs, as_layers(self.shape, self._gradients))
+        through_scales(self.blocks, self._gradients)
         # A sum is finite only if every entry is.
-        if not all(np.isfinite(gradient.sum()) for gradient in found.values()):
+        if not all(np.isfinite(gradient.sum()) for gradient in self._gradients.values()):
             return False
-        for name, gradient in found.items():
-            space, block = self._space(name), self.blocks[name]
-            self.blocks[name], self.memory[name] = self.optimiser.step(
-                space, block, space.gradient(block, gradient), self.memory[name], self._rate(name)
-            )
+        for name in self.blocks:
+            self._move(name)
         return True
+
+    def _move(self, name: str) -> None:
+        """The optimiser's step of one block, a few matrices at a time, so that what it makes on the way stays small."""
+        space, block, gradient, memory = self._space(name), self.blocks[name], self._gradients[name], self.memory[name]
+        few = max(1, STEP_BYTES * len(block) // max(1, block.nbytes)) if name == "hidden" else len(block)
+        moved = {}
+        for start in range(0, len(block), few):
+            part = slice(start, start + few)
+            state = {key: array[part] if array.ndim else array for key, array in memory.items()}
+            X = block[part]
+            X[...], moved = self.optimiser.step(space, X, space.gradient(X, gradient[part]), state, self._rate(name))
+            for key, array in state.items():
+                if array.ndim:
+                    array[...] = moved[key]
+        memory |= {key: array for key, array in moved.items() if not array.ndim}
 
     def _rate(self, name: str) -> float:
         config = self.config
@@ -132,11 +151,11 @@ class Training:
 
     def _measure(self, sound: bool, seconds: float) -> None:
         config, layers = self.config, self.layers()
-        outputs = outputs_of(layers, self.phi, self.data.train_inputs, config.batch_size)
+        outputs = outputs_of(layers, self.phi, self.data.train_inputs, self._workspace)
         loss = self.loss.value(outputs, self.data.train_targets) if sound else np.nan
         entry = {"train_loss": loss}
         if np.isfinite(loss):
-            outputs = outputs_of(layers, self.phi, self.data.test_inputs, config.batch_size)
+            outputs = outputs_of(layers, self.phi, self.data.test_inputs, self._workspace)
             hits = outputs.argmax(axis=1) == self.data.test_targets.argmax(axis=1)
             entry["test_accuracy"] = float(hits.mean())
             entry["orthogonality_defect"] = orthogonality_defect([self.blocks[name] for name in MANIFOLD])

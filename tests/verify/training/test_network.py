@@ -8,8 +8,8 @@ from meanfield.errors import InvalidParameterError
 from verify.linearization import linearize
 from verify.training.compiled import tanh_with_slope
 from verify.training.losses import LOSSES, loss_named
-from verify.training.network import COMPILED, backward, bend, forward, outputs_of
-from verify.training.parameters import Shape, draw, gradients, layers_of
+from verify.training.network import COMPILED, Workspace, backward, bend, forward, outputs_of
+from verify.training.parameters import Shape, as_layers, draw, layers_of, through_scales
 
 CONTRACTING = Shape(dim=9, width=6, depth=3, outputs=4)
 EXPANDING = Shape(dim=4, width=6, depth=3, outputs=4)
@@ -27,6 +27,16 @@ def batch(shape, samples=7, seed=1):
     return rng.standard_normal((samples, shape.dim)), np.eye(shape.outputs)[rng.integers(shape.outputs, size=samples)]
 
 
+def gradients(shape, blocks, phi, loss, X, Y):
+    """By every block of parameters."""
+    found = {name: np.full_like(block, np.nan) for name, block in blocks.items()}
+    layers = layers_of(shape, blocks)
+    passed = forward(layers, phi, X)
+    backward(layers, passed, loss.gradient(passed.outputs, Y), as_layers(shape, found))
+    through_scales(blocks, found)
+    return found
+
+
 @pytest.mark.parametrize("phi", ["tanh", "silu", "x*exp(-x*x)"])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("shape", SHAPES)
@@ -41,9 +51,7 @@ def test_gradients_equal_central_differences(phi, loss, shape):
         at = layers_of(shape, blocks | {name: blocks[name] + step})
         return loss.value(forward(at, phi, X).outputs, Y)
 
-    layers = layers_of(shape, blocks)
-    passed = forward(layers, phi, X)
-    found = gradients(shape, blocks, backward(layers, passed, loss.gradient(passed.outputs, Y)))
+    found = gradients(shape, blocks, phi, loss, X, Y)
     rng = np.random.default_rng(2)
     for name, block in blocks.items():
         if not block.size:
@@ -116,7 +124,27 @@ def test_an_expanding_first_layer_keeps_the_length_map():
 def test_in_batches_is_at_once():
     phi, layers = mf.as_nonlinearity("tanh"), layers_of(CONTRACTING, drawn(CONTRACTING))
     X, _ = batch(CONTRACTING, samples=10)
-    assert np.abs(outputs_of(layers, phi, X, 3) - forward(layers, phi, X).outputs).max() <= 1e-14
+    room = Workspace(layers, 3, X.dtype)
+    assert np.abs(outputs_of(layers, phi, X, room) - forward(layers, phi, X).outputs).max() <= 1e-14
+
+
+def test_a_workspace_is_used_again():
+    """A full batch, a part of one and a full one again: as with fresh arrays."""
+    phi, layers = mf.as_nonlinearity("tanh"), layers_of(EXPANDING, drawn(EXPANDING))
+    room = Workspace(layers, 7, np.dtype(float))
+    for samples, seed in ((7, 1), (3, 2), (7, 3)):
+        X, Y = batch(EXPANDING, samples=samples, seed=seed)
+        passes = (forward(layers, phi, X, room), forward(layers, phi, X))
+        results = [backward(layers, passed, passed.outputs - Y) for passed in passes]
+        for (dW, db), (V, c) in zip(*results, strict=True):
+            assert np.array_equal(dW, V)
+            assert np.array_equal(db, c)
+
+
+def tanh_of(h, bias):
+    value, slope = h.copy(), np.empty_like(h)
+    tanh_with_slope(value, bias, slope)
+    return value, slope
 
 
 @pytest.mark.parametrize(("dtype", "ulps"), [("float64", 5), ("float32", 5)])
@@ -126,10 +154,10 @@ def test_the_compiled_tanh_is_tanh(dtype, ulps):
 
     eps = np.finfo(dtype).eps
     x = np.concatenate([[0.0], *([s * np.geomspace(1e-30, 40, 400)] for s in (1, -1))], axis=None).astype(dtype)
-    value, slope = (each[0] for each in tanh_with_slope(x[None, :], np.zeros(len(x), dtype)))
+    value, slope = tanh_of(x[None, :], np.zeros(len(x), dtype))
     with mpmath.workdps(30):
         exact = [(mpmath.tanh(float(v)), mpmath.sech(float(v)) ** 2) for v in x]
-        for v, s, (tanh, sech) in zip(value, slope, exact, strict=True):
+        for v, s, (tanh, sech) in zip(value[0], slope[0], exact, strict=True):
             assert abs(float(v) - tanh) <= ulps * eps * abs(tanh)
             assert abs(float(s) - sech) <= ulps * eps * sech
 
@@ -137,7 +165,7 @@ def test_the_compiled_tanh_is_tanh(dtype, ulps):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_compiled_tanh_hides_nothing(dtype):
     h = np.array([[np.nan, np.inf, -np.inf, 1e4, -1e4]], dtype)
-    value, slope = tanh_with_slope(h, np.zeros(5, dtype))
+    value, slope = tanh_of(h, np.zeros(5, dtype))
     assert np.array_equal(value[0], [np.nan, 1, -1, 1, -1], equal_nan=True)
     assert np.isnan(slope[0, 0])
     assert (slope[0, 1:] <= 1e-37).all()
@@ -149,7 +177,8 @@ def test_every_compiled_nonlinearity_is_its_own_numpy_form(phi, dtype):
     rng = np.random.default_rng(5)
     h, bias = (3 * rng.standard_normal((50, 8))).astype(dtype), rng.standard_normal(8).astype(dtype)
     eps = np.finfo(dtype).eps
-    value, slope = bend(phi, h.copy(), bias)
+    value, slope = h.copy(), np.empty_like(h)
+    bend(phi, value, bias, slope)
     assert value.dtype == slope.dtype == dtype
     assert np.abs(value - phi.function(h + bias)).max() <= 8 * eps
     assert np.abs(slope - phi.derivative(h + bias)).max() <= 8 * eps
@@ -163,7 +192,7 @@ def test_float32_stays_float32(phi):
     passed = forward(layers, mf.as_nonlinearity(phi), X)
     assert passed.outputs.dtype == np.float32
     for loss in LOSSES.values():
-        found = gradients(CONTRACTING, blocks, backward(layers, passed, loss.gradient(passed.outputs, Y)))
+        found = gradients(CONTRACTING, blocks, mf.as_nonlinearity(phi), loss, X, Y)
         assert all(gradient.dtype == np.float32 for gradient in found.values())
         assert all(gradient.shape == blocks[name].shape for name, gradient in found.items())
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,7 +195,7 @@ def point():
 
 def test_a_folder_of_another_run_is_refused_by_the_setting_that_differs(tmp_path):
     train(replace(TINY, epochs=0), folder=tmp_path)
-    with pytest.raises(InvalidParameterError, match=r"its config\.rate is 0\.01, now 0\.02"):
+    with pytest.raises(InvalidParameterError, match=r"its config\.rate is 0\.0003, now 0\.02"):
         train(replace(TINY, epochs=0, rate=0.02), folder=tmp_path, resume=True)
     with pytest.raises(InvalidParameterError, match=r"config\.data"):
         train(replace(TINY, epochs=0, data="digits"), folder=tmp_path, resume=True)
@@ -273,7 +274,7 @@ def test_rates_belong_to_their_groups():
     }
     for rate, moved in groups.items():
         run = Training(replace(base, **{rate: 0.1}))
-        before = dict(run.blocks)
+        before = {name: block.copy() for name, block in run.blocks.items()}
         assert run.step(run.data.train_inputs[:50], run.data.train_targets[:50])
         assert {name for name, block in run.blocks.items() if not np.allclose(block, before[name], atol=1e-13)} == moved
 
@@ -338,12 +339,13 @@ from verify.training.configuration import TrainingConfig
 small = TrainingConfig(data="teacher", depth=1, width=8, epochs=1, fisher_samples=2, jacobian_samples=1)
 large = replace(small, depth=8, width=300, batch_size=1000, fisher_samples=40)
 loop.train(small)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
 loop.train(large)
-print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the memory in use from /proc")
 def test_the_predicted_memory_covers_what_is_used():
     """And not by more than a factor: 8 x 300 in a process of its own, above what a tiny run holds."""
     done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)

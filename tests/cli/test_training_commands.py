@@ -1,0 +1,163 @@
+"""`meanfield train` and `meanfield experiment`: records, files, refusals, and the folder of an experiment."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+TRAIN = ("train", "tanh", "--data", "teacher", "--depth", 2, "--width", 12, "--epochs", 2, "--fisher-samples", 8)
+
+PLAN = """
+[experiment]
+groups = ["euclidean", "stiefel", "oblique"]
+q_star = [0.015625, 0.5]
+seeds = 2
+goal = 2.0
+[search]
+rates = [1e-3]
+readout_rates = [1e-2]
+epochs = 1
+[training]
+data = "teacher"
+depth = 2
+width = 10
+epochs = 2
+batch_size = 500
+fisher_samples = 6
+jacobian_samples = 2
+"""
+
+
+@pytest.fixture
+def plan(tmp_path):
+    path = tmp_path / "plan.toml"
+    path.write_text(PLAN)
+    return path
+
+
+@pytest.mark.parametrize("manifold", ["euclidean", "stiefel", "oblique"])
+def test_train(terminal, manifold):
+    record = terminal.json(*TRAIN, "--manifold", manifold, "--q-star", 0.0156, "--seed", 1)
+    assert record["epochs"] == [0, 1, 2]
+    assert record["status"] == "finished"
+    for name in ("train_loss", "test_accuracy", "lambda_max", "condition_number", "sigma_max_jacobian"):
+        assert len(record[name]) == 3
+    assert record["config"]["manifold"] == manifold
+    assert record["provenance"]["seed"] == 1
+    assert (max(record["orthogonality_defect"]) <= 1e-12) == (manifold == "stiefel")
+
+
+def test_the_same_seed_gives_the_same_record(terminal):
+    first, again = (terminal.json(*TRAIN, "--seed", 4) for _ in range(2))
+    for name in ("train_loss", "lambda_max", "gradient_norms"):
+        assert first[name] == again[name]
+
+
+def test_train_on_the_screen_and_in_files(terminal, tmp_path):
+    text = terminal.ok(*TRAIN).stdout
+    assert "lambda_max" in text
+    for suffix in ("png", "csv", "npz", "json"):
+        terminal.ok(*TRAIN, "--output", tmp_path / f"run.{suffix}")
+    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+    with np.load(tmp_path / "run.npz", allow_pickle=False) as arrays:
+        assert arrays["gradient_norms"].shape == (3, 3)
+    rows = list(csv.DictReader((tmp_path / "run.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+
+
+def test_train_resumes_and_keeps_no_path(terminal, tmp_path):
+    whole = terminal.json(*TRAIN, "--folder", tmp_path)
+    again = terminal.json(*TRAIN, "--folder", tmp_path, "--resume")
+    assert whole["train_loss"] == again["train_loss"]
+    assert str(tmp_path) not in json.dumps(again)
+    assert "must hold no run" in terminal.refused(*TRAIN, "--folder", tmp_path)["message"]
+    message = terminal.refused(*TRAIN, "--folder", tmp_path, "--resume", "--seed", 9)["message"]
+    assert "config.seed" in message
+
+
+def test_divergence_is_exit_code_3_with_the_record(terminal):
+    words = (*TRAIN, "--optimiser", "sgd", "--loss", "squared", "--readout-rate", 1e200)
+    record = terminal.json(*words, code=3)
+    assert record["status"] == "diverged"
+    assert record["train_loss"][-1] is None
+    assert "lower the rates" in terminal.ok(*words, code=3).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--q-star", "0"], "q_star must be > 0"),
+        (["--depth", "0"], "depth must be >= 1"),
+        (["--manifold", "sphere"], "'sphere' is not one of"),
+        (["--data", "cifar10"], "data_path must be given"),
+        (["--data", "cifar10", "--data-path", "/no/such/place"], "data_path must be a folder"),
+        (["--sigma-w", "1.0"], "given together"),
+        (["--max-memory", "10kB"], "max_memory must be at least"),
+        (["--max-memory", "much"], "must be a size such as 500MB"),
+        (["--weights", "gaussian"], "weights must be 'orthogonal'"),
+    ],
+)
+def test_what_train_refuses(terminal, words, part):
+    assert part in terminal.refused(*TRAIN, *words)["message"]
+
+
+def test_an_unwritable_folder_is_one_line(terminal, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "cannot use" in terminal.refused(*TRAIN, "--folder", tmp_path / "file" / "runs")["message"]
+
+
+def test_train_of_a_phi_without_critical_point(terminal):
+    error = terminal.refused("train", "softplus", *TRAIN[2:], code=3)
+    assert error["type"] == "NoCriticalPointError"
+
+
+def test_experiment(terminal, tmp_path, plan):
+    folder = tmp_path / "found"
+    words = ("experiment", "sokol-park", "--config", plan, "--folder", folder)
+    record = terminal.json(*words)
+    assert len(record["summary"]) == 6
+    assert len(record["claims"]) == 12
+    assert str(tmp_path) not in json.dumps(record)
+    for name in ("learning", "start", "curvature", "conditioning"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    tables = ("search", "runs", "courses", "summary", "claims")
+    assert {path.name for path in folder.glob("*.csv")} == {f"{name}.csv" for name in tables}
+    again = terminal.json(*words, "--resume")
+    assert again["summary"] == record["summary"]
+    assert "must hold no experiment" in terminal.refused(*words)["message"]
+    (folder / "learning.png").unlink()
+    drawn = terminal.json("experiment", "sokol-park", "--redraw", "--folder", folder)
+    assert (folder / "learning.png").exists()
+    assert [claim["verdict"] for claim in drawn["claims"]] == [claim["verdict"] for claim in record["claims"]]
+    text = terminal.ok("experiment", "sokol-park", "--redraw", "--folder", folder, "--output", tmp_path / "s.csv")
+    assert len((tmp_path / "s.csv").read_text().splitlines()) == 7
+    assert text.stdout == ""
+
+
+def test_workers_do_not_change_a_number(terminal, tmp_path, plan):
+    words = ("experiment", "sokol-park", "--config", plan)
+    alone = terminal.json(*words, "--folder", tmp_path / "one")
+    shared = terminal.json(*words, "--folder", tmp_path / "two", "--workers", 2)
+    assert (tmp_path / "one" / "courses.csv").read_bytes() == (tmp_path / "two" / "courses.csv").read_bytes()
+    assert alone["claims"] == shared["claims"]
+
+
+def test_what_it_will_take_is_told_first(terminal, plan, tmp_path):
+    result = terminal.ok("experiment", "sokol-park", "--config", plan, "--predict", "--folder", tmp_path / "x")
+    assert "18 runs, about" in result.stderr
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["other"], "is not 'sokol-park'"),
+        (["sokol-park", "--laptop", "--paper"], "at most one of"),
+        (["sokol-park", "--paper"], "data_path must be given"),
+        (["sokol-park", "--config", "/no/such/plan.toml"], "TOML"),
+        (["sokol-park", "--redraw", "--folder", "/no/such/place"], "must hold search.csv"),
+    ],
+)
+def test_what_experiment_refuses(terminal, words, part):
+    assert part in terminal.refused("experiment", *words)["message"]
