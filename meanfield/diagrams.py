@@ -6,17 +6,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.arguments import interval, scalar
-from meanfield.equilibrium_grids import NUMBERS, Cells, solve_cells
+from meanfield.equilibrium_grids import NUMBERS, solve_cells
 from meanfield.errors import InvalidParameterError
 from meanfield.expressions import as_nonlinearity
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.results import Result
+from meanfield.store import Store, fingerprint
 from meanfield.sweeps import sweep
 
-__all__ = ["PhaseDiagram", "phase_diagram"]
+__all__ = ["PhaseDiagram", "phase_diagram", "predicted_cost"]
 
 # Whole rows of about this many cells are one task: enough that they share interpolants, few enough to share out.
 CELLS_OF_A_TASK = 16384
+# Measured with tanh; nonlinearities with kinks take longer to start.
+BYTES_OF_A_PROCESS, BYTES_OF_A_CELL = 200_000_000, 500
+SECONDS_TO_START, SECONDS_OF_A_CELL = 3.0, 3e-5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,7 +64,9 @@ class PhaseDiagram(Result):
     errors: dict[str, np.ndarray]
 
 
-def phase_diagram(phi, sigma_w, sigma_b, *, q0=1.0, executor=None) -> PhaseDiagram:
+def phase_diagram(
+    phi, sigma_w, sigma_b, *, q0=1.0, executor=None, folder=None, resume=False, max_memory=None
+) -> PhaseDiagram:
     """The fixed point that the length reaches from `q0` in every cell of a grid.
 
     Parameters
@@ -71,7 +77,13 @@ def phase_diagram(phi, sigma_w, sigma_b, *, q0=1.0, executor=None) -> PhaseDiagr
     q0 : float, >= 0
         Variance of the first layer's pre-activations.
     executor : concurrent.futures.Executor, optional
-        Computes the rows; the numbers do not depend on it.
+        Computes strips of rows; the numbers do not depend on it.
+    folder : path, optional
+        Where finished strips are kept, one file each, so that a run that ends early can go on.
+    resume : bool
+        Use what the folder holds of this very diagram. Without it such a folder is refused.
+    max_memory : int, optional
+        Bytes; a diagram that needs more is refused.
 
     Returns
     -------
@@ -80,7 +92,7 @@ def phase_diagram(phi, sigma_w, sigma_b, *, q0=1.0, executor=None) -> PhaseDiagr
     Raises
     ------
     InvalidParameterError
-        A parameter is outside its range or not one-dimensional.
+        A parameter is outside its range or not one-dimensional; the folder holds something else; too little memory.
     NonlinearityError
         E phi^2 or E phi'^2 is infinite for every q.
 
@@ -95,35 +107,57 @@ def phase_diagram(phi, sigma_w, sigma_b, *, q0=1.0, executor=None) -> PhaseDiagr
     [['ordered', 'chaotic']]
     """
     nonlinearity = as_nonlinearity(phi)
-    columns = interval("sigma_w", sigma_w, low=0.0, open_low=True)
-    rows = interval("sigma_b", sigma_b, low=0.0)
-    for name, axis in (("sigma_w", columns), ("sigma_b", rows)):
-        if axis.ndim > 1:
-            raise InvalidParameterError(f"{name} must be one-dimensional, got an array of shape {axis.shape}")
-    columns, rows = np.atleast_1d(columns), np.atleast_1d(rows)
+    columns = _axis("sigma_w", sigma_w, open_low=True)
+    rows = _axis("sigma_b", sigma_b, open_low=False)
     start = scalar("q0", q0, low=0.0)
-    strip = max(1, CELLS_OF_A_TASK // columns.size)
-    strips = [rows[i : i + strip] for i in range(0, rows.size, strip)]
-    solved = sweep(functools.partial(_strip, nonlinearity, columns, start), strips, executor=executor)
+    needed, _ = predicted_cost(columns.size * rows.size)
+    if max_memory is not None and needed > max_memory:
+        raise InvalidParameterError(
+            f"max_memory must be at least {needed / 1e9:.2g} GB for this diagram, got {max_memory / 1e9:.2g} GB"
+        )
+    height = max(1, CELLS_OF_A_TASK // columns.size)
+    strips = [rows[i : i + height] for i in range(0, rows.size, height)]
+    store = None
+    if folder is not None:
+        parameters = {"phi": _identity(nonlinearity), "sigma_w": columns, "sigma_b": rows, "q0": start}
+        store = Store(folder, function="phase_diagram", parameters={**parameters, "rows": height}, resume=resume)
+    solved = sweep(functools.partial(_strip, nonlinearity, columns, start), strips, executor=executor, store=store)
+    return _joined(columns, rows, solved)
+
+
+def predicted_cost(cells: int) -> tuple[int, float]:
+    """Bytes that a diagram of so many cells takes, and seconds on one core; in each worker process as many bytes."""
+    return BYTES_OF_A_PROCESS + BYTES_OF_A_CELL * cells, SECONDS_TO_START + SECONDS_OF_A_CELL * cells
+
+
+def _axis(name: str, value, *, open_low: bool) -> np.ndarray:
+    axis = interval(name, value, low=0.0, open_low=open_low)
+    if axis.ndim > 1:
+        raise InvalidParameterError(f"{name} must be one-dimensional, got an array of shape {axis.shape}")
+    return np.atleast_1d(axis)
+
+
+def _identity(phi: Nonlinearity) -> dict[str, str]:
+    """What tells a nonlinearity from others in a key: Python functions have no text, so values stand in for it."""
+    x = np.linspace(-8.0, 8.0, 1025)
+    return {"name": phi.name, "values": fingerprint(np.array([phi.function(x), phi.derivative(x)]))}
+
+
+def _strip(phi: Nonlinearity, sigma_w: np.ndarray, q0: float, sigma_b: np.ndarray) -> dict[str, np.ndarray]:
+    across, up = np.meshgrid(sigma_w, sigma_b)
+    return vars(solve_cells(phi, across.ravel(), up.ravel(), q0))
+
+
+def _joined(columns: np.ndarray, rows: np.ndarray, solved: list[dict[str, np.ndarray]]) -> PhaseDiagram:
     shape = (rows.size, columns.size)
-    numbers, bounds = (
-        np.concatenate([getattr(cells, name) for cells in solved], axis=1).reshape(-1, *shape)
-        for name in ("numbers", "bounds")
-    )
+    cells = {name: np.concatenate([part[name] for part in solved], axis=-1) for name in solved[0]}
+    numbers, bounds = (cells.pop(name).reshape(-1, *shape) for name in ("numbers", "bounds"))
     errors: dict[str, np.ndarray] = dict(zip(NUMBERS, bounds, strict=True))
     return PhaseDiagram(
         sigma_w=columns,
         sigma_b=rows,
         **dict(zip(NUMBERS, numbers, strict=True)),
-        **{
-            name: np.concatenate([getattr(cells, name) for cells in solved]).reshape(shape)
-            for name in ("stable", "phase", "status", "n_fixed_points")
-        },
+        **{name: values.reshape(shape) for name, values in cells.items()},
         error=errors["q_star"],
         errors=errors,
     )
-
-
-def _strip(phi: Nonlinearity, sigma_w: np.ndarray, q0: float, sigma_b: np.ndarray) -> Cells:
-    across, up = np.meshgrid(sigma_w, sigma_b)
-    return solve_cells(phi, across.ravel(), up.ravel(), q0)

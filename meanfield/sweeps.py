@@ -1,5 +1,6 @@
 """One function over many items, serially or on any executor, with the same bits: the only code that calls one."""
 
+import contextlib
 import functools
 import os
 import pickle
@@ -12,6 +13,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from meanfield.errors import InvalidParameterError
+from meanfield.store import MISSING, Store
 
 __all__ = ["start_worker", "stream", "sweep"]
 
@@ -29,6 +31,7 @@ def sweep(
     *,
     executor: Executor | None = None,
     progress: Callable[[int, int], object] | None = None,
+    store: Store | None = None,
 ) -> list:
     """``[fn(item) for item in items]``, on an executor if one is given, with the same bits either way.
 
@@ -43,6 +46,8 @@ def sweep(
         MPIPoolExecutor. It stays the caller's: nothing is shut down here. None: one item after the other.
     progress : callable, optional
         Called as ``progress(done, total)``, in items, whenever results arrive.
+    store : Store, optional
+        Keeps each result in its folder as soon as there is one; those that it has already are not computed again.
 
     Returns
     -------
@@ -64,7 +69,7 @@ def sweep(
     >>> sweep(abs, [-2, -1, 3])
     [2, 1, 3]
     """
-    return list(stream(fn, items, executor=executor, progress=progress))
+    return list(stream(fn, items, executor=executor, progress=progress, store=store))
 
 
 def stream(
@@ -73,11 +78,14 @@ def stream(
     *,
     executor: Executor | None = None,
     progress: Callable[[int, int], object] | None = None,
+    store: Store | None = None,
 ) -> Iterator[Any]:
     """The results of `sweep` one by one, in order, as they come; closing the iterator drops what has not started."""
     if executor is not None and not callable(getattr(executor, "map", None)):
         raise InvalidParameterError(f"executor must have a map method or be None, got {executor!r}")
     work = list(items)
+    if store is not None:
+        return _kept(fn, work, executor, progress, store)
     if executor is None or not work:
         return _serial(fn, work, progress)
     return _shared_out(fn, work, executor, progress)
@@ -93,6 +101,26 @@ def start_worker() -> None:
         if _worker_started != os.getpid():
             threadpool_limits(1)
             _worker_started = os.getpid()
+
+
+def _kept(fn, work: list, executor: Executor | None, progress, store: Store) -> Iterator[Any]:
+    """What the store has, and the rest computed: each result is written where it is found, before its chunk is done."""
+    known = {task: found for task in range(len(work)) if (found := store.load(task)) is not MISSING}
+    ready = len(known)
+    if progress is not None and ready:
+        progress(ready, len(work))
+    more = None if progress is None else lambda done, _: progress(ready + done, len(work))
+    missing = [(task, item) for task, item in enumerate(work) if task not in known]
+    fresh = stream(functools.partial(_compute, fn, store), missing, executor=executor, progress=more)
+    with contextlib.closing(fresh):  # type: ignore[type-var]
+        for task in range(len(work)):
+            # Saved here too, for workers on machines that do not see the folder.
+            yield known.pop(task) if task in known else store.save(task, next(fresh))
+
+
+def _compute(fn, store: Store, numbered: tuple[int, Any]) -> Any:
+    task, item = numbered
+    return store.save(task, fn(item))
 
 
 def _serial(fn, work: list, progress) -> Iterator[Any]:

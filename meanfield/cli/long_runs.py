@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
-__all__ = ["MemorySize", "epoch_bar", "folder_options"]
+__all__ = ["MemorySize", "announce", "epoch_bar", "folder_options", "kept_in"]
+
+LONG = 10.0  # seconds from which a run is announced
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -43,6 +45,23 @@ def folder_options(what: str) -> Callable[[Callable], Callable]:
         return function
 
     return decorate
+
+
+def announce(needed: int, seconds: float, max_memory: int | None) -> None:
+    """Memory in bytes and time on one core, on stderr before the start, if it will take long and is not refused."""
+    if seconds >= LONG and (max_memory is None or needed <= max_memory):
+        click.echo(f"This takes about {seconds:.0f} s on one core and {needed / 1e9:.1f} GB of memory.", err=True)
+
+
+@contextmanager
+def kept_in(folder: Path | None) -> Iterator[None]:
+    """Around a run that keeps its parts in `folder`: an interrupt says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if folder is None:
+            raise
+        raise KeyboardInterrupt(f"What is finished is kept in {folder}; add --resume to go on.") from None
 
 
 @contextmanager

@@ -27,6 +27,7 @@ COMMANDS = {
     "line": ("line", "The critical line of PHI."),
     "phase": ("phase", "The phase diagram of PHI."),
     "spectrum": ("spectrum", "The law of the Jacobian's squared singular values."),
+    "fisher": ("fisher", "The Fisher information's largest eigenvalue and its bounds; fisher scatter."),
     "init": ("init", "Weights and biases of a network at criticality."),
     "validate": ("validate", "Hold the theory of PHI against simulated networks."),
     "calibrate": ("calibrate", "How often a verdict on PHI is wrong."),
@@ -105,8 +106,8 @@ def _run(group: click.Group, words: list[str]) -> int:
                 return group.invoke(context) or OK
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except (KeyboardInterrupt, EOFError, click.Abort):
-        _say("Interrupted.")
+    except (KeyboardInterrupt, EOFError, click.Abort) as stop:
+        _say(" ".join(["Interrupted.", *(str(word) for word in stop.args if isinstance(stop, KeyboardInterrupt))]))
         return INTERRUPTED
     except OSError as error:
         if error.errno == errno.EPIPE:

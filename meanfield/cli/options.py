@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-__all__ = ["Numbers", "PhiCommand", "declare", "phi_argument", "seed_option", "simulation_options", "workers_option"]
+__all__ = [
+    "SCHEDULER",
+    "Numbers",
+    "PhiCommand",
+    "declare",
+    "phi_argument",
+    "seed_option",
+    "simulation_options",
+    "workers_option",
+]
 
 
 class PhiCommand(click.Command):
@@ -91,13 +100,29 @@ seed_option = click.option(
     help="Seed of all randomness; the same seed gives the same numbers.",
 )
 
-workers_option = click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Worker processes; the numbers do not depend on it.",
-)
+SCHEDULER = "meanfield.scheduler"  # its place in the context's meta, where `pool` finds it
+
+
+def _remember_scheduler(ctx: click.Context, _param: click.Parameter, address: str | None) -> None:
+    ctx.meta[SCHEDULER] = address
+
+
+def workers_option(function: Callable) -> Callable:
+    """--workers, and --scheduler, of which the command need not know."""
+    function = click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        expose_value=False,
+        callback=_remember_scheduler,
+        help="Dask scheduler, such as tcp://host:8786, whose workers take the place of --workers.",
+    )(function)
+    return click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Worker processes; the numbers do not depend on it.",
+    )(function)
 
 
 _SIMULATION = (
@@ -132,7 +157,9 @@ def simulation_options(function: Callable) -> Callable:
     return function
 
 
-def declare(name: str, *, example: str, suffixes: tuple[str, ...]) -> Callable[[Callable], click.Command]:
+def declare(
+    name: str, *, example: str, suffixes: tuple[str, ...], cls: type[click.Command] = PhiCommand
+) -> Callable[[Callable], click.Command]:
     """The decorator of every command: --json, --output, --traceback and the example in its help."""
 
     def decorate(function: Callable) -> click.Command:
@@ -148,6 +175,6 @@ def declare(name: str, *, example: str, suffixes: tuple[str, ...]) -> Callable[[
         ):
             function = option(function)
         epilog = f"\b\nExample:\n  {example}"
-        return click.command(name, cls=PhiCommand, epilog=epilog, context_settings={"max_content_width": 100})(function)
+        return click.command(name, cls=cls, epilog=epilog, context_settings={"max_content_width": 100})(function)
 
     return decorate

@@ -2,6 +2,7 @@
 
 import click
 
+from meanfield.cli.long_runs import announce, folder_options, kept_in
 from meanfield.cli.options import declare, phi_argument, workers_option
 from meanfield.cli.output import Answer, deliver, echo
 
@@ -31,7 +32,8 @@ LETTERS = {"ordered": ".", "critical": "=", "chaotic": "#", "unbounded": "~"}
     help="What a figure shows.",
 )
 @workers_option
-def command(phi, sigma_w, sigma_b, points, q0, field, workers, as_json, output) -> None:
+@folder_options("finished strips of the diagram")
+def command(phi, sigma_w, sigma_b, points, q0, field, workers, folder, resume, max_memory, as_json, output) -> None:
     """The phase diagram of PHI.
 
     Each pair (sigma_w, sigma_b) is ordered, chaotic, critical or unbounded, by the fixed point that --q0 leads to.
@@ -42,6 +44,7 @@ def command(phi, sigma_w, sigma_b, points, q0, field, workers, as_json, output) 
     from meanfield.arguments import interval
     from meanfield.cli.defaults import default_point, default_window
     from meanfield.cli.pool import pool
+    from meanfield.diagrams import predicted_cost
 
     nonlinearity = mf.as_nonlinearity(phi)
     if sigma_w is None or sigma_b is None:
@@ -51,8 +54,18 @@ def command(phi, sigma_w, sigma_b, points, q0, field, workers, as_json, output) 
     left, right = interval("sigma_w", sigma_w, low=0.0, open_low=True)
     bottom, top = interval("sigma_b", sigma_b, low=0.0)
     columns, rows = np.linspace(left, right, points[0]), np.linspace(bottom, top, points[1])
-    with pool(workers, "phase diagram") as executor:
-        diagram = mf.phase_diagram(nonlinearity, columns, rows, q0=q0, executor=executor)
+    announce(*predicted_cost(columns.size * rows.size), max_memory)
+    with kept_in(folder), pool(workers, "phase diagram") as executor:
+        diagram = mf.phase_diagram(
+            nonlinearity,
+            columns,
+            rows,
+            q0=q0,
+            executor=executor,
+            folder=folder,
+            resume=resume,
+            max_memory=max_memory,
+        )
 
     def show() -> None:
         echo(nonlinearity.name)

@@ -1,12 +1,19 @@
-"""Worker processes and the progress bar, both as an executor: the one thing `sweeps.sweep` knows."""
+"""Worker processes, Dask workers and the progress bar, all as an executor: the one thing `sweeps.sweep` knows."""
 
+import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-__all__ = ["pool", "progress_bar"]
+import click
+
+from meanfield.cli.options import SCHEDULER
+
+__all__ = ["begin_worker", "pool", "progress_bar"]
 
 
 class _Watched(Executor):
@@ -28,25 +35,68 @@ class _Watched(Executor):
 
 @contextmanager
 def pool(workers: int, label: str) -> Iterator[Executor | None]:
-    """An executor of `workers` fresh processes, or None for one; with a progress bar if stderr is a terminal."""
-    inner = _processes(workers) if workers > 1 else None
-    try:
+    """The executor that --workers or --scheduler ask for, None for neither; a progress bar if stderr is a terminal."""
+    with _executor(workers) as inner:
         if not sys.stderr.isatty():
             yield inner
             return
         with progress_bar() as progress:
             yield _Watched(inner, progress, label)
-    finally:
-        if inner is not None:
-            inner.shutdown(cancel_futures=True)
 
 
-def _processes(workers: int) -> Executor:
+def _executor(workers: int) -> AbstractContextManager[Executor | None]:
+    context = click.get_current_context(silent=True)
+    address = None if context is None else context.meta.get(SCHEDULER)
+    if address is not None:
+        return _cluster(address)
+    return _processes(workers) if workers > 1 else nullcontext()
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[Executor]:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
     # spawn: a fork after numba or BLAS has started threads can hang or be killed
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(workers, mp_context=spawn, initializer=begin_worker)
+    try:
+        yield executor
+    except KeyboardInterrupt:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def begin_worker() -> None:
+    """In a worker process: leave Ctrl-C to the process that started it, and do not outlive that one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    import multiprocessing
+
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Executor]:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise click.UsageError("--scheduler needs Dask: pip install 'meanfield-dnn[dask]'") from None
+    try:
+        client = Client(address)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"--scheduler: cannot reach {address!r}: {error}") from None
+    with client:
+        yield client.get_executor()
 
 
 def progress_bar():

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 __all__ = ["Session", "close_quietly"]
 
-# Options whose value is a place on this machine.
-PATHS = ("--output", "--folder", "--data-path", "--config")
+# Options whose value is a place on this machine, or an address of the user's.
+PATHS = ("--output", "--folder", "--data-path", "--config", "--scheduler")
 
 
 @dataclass(frozen=True)
