@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -181,7 +182,5 @@ def _colours(lengths: np.ndarray) -> Mapping[float, str]:
     known = np.unique(lengths).tolist()
     scale = [BLUE, "#56b4e9", ORANGE, VERMILION]
     if len(known) > len(scale):
-        from matplotlib import colormaps
-
         scale = [to_hex(colormaps["viridis"](k / (len(known) - 1))) for k in range(len(known))]
     return dict(zip(known, scale[: len(known)], strict=True))

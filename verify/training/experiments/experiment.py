@@ -1,7 +1,6 @@
 """An experiment from start to end: rates are searched, networks trained, tables made, claims judged."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -55,7 +54,7 @@ def experiment(
     folder: str | Path | None = None,
     resume: bool = False,
     max_memory: int | None = None,
-    executor: Executor | None = None,
+    executor=None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Experiment:
     """Search rates for every group and length, train every network of the grid, and judge the claims.
