@@ -15,7 +15,7 @@ _NAMES = {
     "curvature": "TopEigenvalues fisher_condition_number fisher_eigenvalues fisher_gram fisher_product "
     "sigma_max_jacobian top_eigenvalues",
     "curvature_blocks": "LayerwiseBound block_norms layerwise_bound",
-    "fisher_networks": "FisherSetting fisher_setting fisher_spectrum",
+    "fisher_networks": "FisherOutliers FisherSetting fisher_outliers fisher_setting fisher_spectrum",
     "fisher_scatter": "CurvatureScatter curvature_scatter",
     "finite_width": "Deviation WidthBias width_bias",
     "records": "Prediction Simulation",

@@ -24,7 +24,9 @@ from verify.curvature_blocks import (
     layerwise_bound as layerwise_bound,
 )
 from verify.fisher_networks import (
+    FisherOutliers as FisherOutliers,
     FisherSetting as FisherSetting,
+    fisher_outliers as fisher_outliers,
     fisher_setting as fisher_setting,
     fisher_spectrum as fisher_spectrum,
 )

@@ -11,17 +11,21 @@ from meanfield.arguments import choice, integer, interval, scalar, seed_sequence
 from meanfield.errors import InvalidParameterError
 from meanfield.expressions import as_nonlinearity
 from meanfield.nonlinearity import Nonlinearity
+from meanfield.results import Result
 from meanfield.sweeps import sweep
 from meanfield.weights import ENSEMBLES, ensemble
-from verify.curvature import fisher_eigenvalues
+from verify.curvature import fisher_eigenvalues, top_eigenvalues
+from verify.curvature_blocks import layerwise_bound
 from verify.linearization import OUTPUTS, Layers
 
 __all__ = [
+    "FisherOutliers",
     "FisherSetting",
     "children",
     "draw_inputs",
     "draw_layers",
     "draw_network",
+    "fisher_outliers",
     "fisher_setting",
     "fisher_spectrum",
 ]
@@ -180,6 +184,56 @@ def fisher_spectrum(
     )
     seeds = children(seed_sequence(seed), integer("networks", networks, low=1))
     return np.array(sweep(partial(_spectrum, setting), seeds, executor=executor))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FisherOutliers(Result):
+    """The largest eigenvalues of the Fisher information of random networks, and bounds on each network's largest.
+
+    Attributes
+    ----------
+    outliers : array (networks, k)
+        k = outputs, or outputs - 1 for softmax, or one less than all non-zero ones; descending.
+    layerwise, product_form : array (networks,)
+        Of `layerwise_bound`.
+    """
+
+    outliers: np.ndarray
+    layerwise: np.ndarray
+    product_form: np.ndarray
+
+
+def fisher_outliers(setting: FisherSetting, *, networks, seed=0, executor=None) -> FisherOutliers:
+    """The k largest eigenvalues of each of `networks` random networks, by Lanczos iterations; and the bounds.
+
+    Raises
+    ------
+    InvalidParameterError
+        Fewer than two non-zero eigenvalues.
+
+    Examples
+    --------
+    >>> setting = fisher_setting("tanh", 1.2, 0.1, width=30, depth=3, samples=8, outputs=2)
+    >>> found = fisher_outliers(setting, networks=3)
+    >>> bool((found.outliers[:, 0] <= found.layerwise).all())
+    True
+    """
+    seeds = children(seed_sequence(seed), integer("networks", networks, low=1))
+    found = sweep(partial(_outliers, setting), seeds, executor=executor)
+    outliers, bounds = zip(*found, strict=True)
+    layerwise, product_form = np.array(bounds).T
+    return FisherOutliers(outliers=np.array(outliers), layerwise=layerwise, product_form=product_form)
+
+
+def _outliers(setting: FisherSetting, seed: np.random.SeedSequence) -> tuple[np.ndarray, tuple[float, float]]:
+    layers, X = draw_network(setting, seed)
+    columns = setting.widths[-1] - (setting.output == "softmax")
+    if columns * setting.samples < 2:
+        raise InvalidParameterError(f"samples must be >= 2 for a single output, got {setting.samples}")
+    count = min(columns, columns * setting.samples - 1)
+    top = top_eigenvalues(layers, setting.phi, X, output=setting.output, count=count)
+    bound = layerwise_bound(layers, setting.phi, X, output=setting.output)
+    return top.values, (bound.value, bound.product_form)
 
 
 def _spectrum(setting: FisherSetting, seed: np.random.SeedSequence) -> np.ndarray:

@@ -1,23 +1,24 @@
 """lambda_max of the Fisher information against the Jacobian's largest singular value, network by network."""
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from meanfield.arguments import integer, seed_sequence
 from meanfield.results import Result
+from meanfield.store import Store
 from meanfield.sweeps import sweep
 from verify.correlation import pearson
 from verify.curvature import sigma_max_jacobian, top_eigenvalues
 from verify.curvature_blocks import layerwise_bound
 from verify.fisher_networks import FisherSetting, children, draw_network
-from verify.training.storage import load, run_key, save
+from verify.linearization import KEEP_BOTH, KEEP_STATES
 
-__all__ = ["CurvatureScatter", "curvature_scatter", "predicted_seconds"]
+__all__ = ["CurvatureScatter", "curvature_scatter", "predicted_memory", "predicted_seconds"]
 
 JACOBIAN_INPUTS = 30
 # Lanczos iterations take about that many products; each is a backward and a forward pass with its weight gradients.
@@ -57,20 +58,21 @@ class CurvatureScatter(Result):
 
 
 def curvature_scatter(
-    settings: Sequence[FisherSetting], *, networks, seed=0, folder: Path | None = None, executor=None
+    settings: Sequence[FisherSetting], *, networks, seed=0, folder=None, resume=False, executor=None
 ) -> CurvatureScatter:
     """Measure `networks` random networks of each setting.
 
     Parameters
     ----------
     settings : sequence of FisherSetting
-        From `fisher_networks.fisher_setting`.
+        From `fisher_setting`.
     networks : int, >= 1
         Of each setting. Network i has the same seed in every setting.
     seed : int or SeedSequence
-    folder : Path, optional
-        Where each network's numbers are kept, one file each; what is there already, of the same run, is not computed
-        again.
+    folder : path, optional
+        Where each network's numbers are kept.
+    resume : bool
+        Go on with what is in the folder.
     executor : concurrent.futures.Executor, optional
         It does not change a bit.
 
@@ -81,14 +83,27 @@ def curvature_scatter(
     Raises
     ------
     InvalidParameterError
-        The folder holds another run.
+        The folder holds something else, or another run.
+
+    Examples
+    --------
+    >>> from verify import fisher_setting
+    >>> settings = [
+    ...     fisher_setting("tanh", 1.0 + sigma_b, sigma_b, width=20, depth=2, samples=10, outputs=2)
+    ...     for sigma_b in (0.1, 0.5)
+    ... ]
+    >>> found = curvature_scatter(settings, networks=4)
+    >>> bool((found.lambda_max <= found.layerwise).all())
+    True
     """
     root = seed_sequence(seed)
     seeds = children(root, integer("networks", networks, low=1))
-    items = [(index, setting, child) for index, setting in enumerate(settings) for child in seeds]
+    items = [(setting, child) for setting in settings for child in seeds]
+    store = None
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    rows = np.array(sweep(partial(_measured, folder), items, executor=executor))
+        parameters = {"networks": len(seeds), "settings": [_described(setting) for setting in settings]}
+        store = Store(folder, function="curvature_scatter", parameters=parameters, seed=root, resume=resume)
+    rows = np.array(sweep(_measure, items, executor=executor, store=store))
     return CurvatureScatter(
         setting=np.repeat(np.arange(len(settings)), len(seeds)), **dict(zip(_FIELDS, rows.T, strict=True))
     )
@@ -105,6 +120,14 @@ def predicted_seconds(settings: Sequence[FisherSetting], networks: int) -> float
     return networks * sum(map(_operations, settings)) / rate
 
 
+def predicted_memory(setting: FisherSetting) -> float:
+    """Bytes that one network takes: weights, a direction and its gradients, activations as far as they are kept."""
+    weights = 8.0 * sum(a * b for a, b in zip(setting.widths[:-1], setting.widths[1:], strict=True))
+    states = 8.0 * setting.samples * sum(setting.widths[1:-1])
+    kept = 2 * states if 2 * states <= KEEP_BOTH else min(states, KEEP_STATES)
+    return 3 * weights + kept + 2e8
+
+
 def _operations(setting: FisherSetting) -> float:
     weights = sum(a * b for a, b in zip(setting.widths[:-1], setting.widths[1:], strict=True))
     per_sample = 2.0 * weights
@@ -113,38 +136,14 @@ def _operations(setting: FisherSetting) -> float:
     return products + backward
 
 
-def _measured(folder: Path | None, item: tuple[int, FisherSetting, np.random.SeedSequence]) -> list[float]:
-    index, setting, seed = item
-    if folder is None:
-        return _measure(setting, seed)
-    path = folder / f"{index:03d}-{seed.spawn_key[-1]:05d}.npz"
-    key = _key(setting, seed)
-    known = load(path, key)
-    if known is None:
-        known = {"numbers": np.array(_measure(setting, seed))}
-        save(path, key, known)
-    return known["numbers"].tolist()
+def _described(setting: FisherSetting) -> dict[str, Any]:
+    """The setting for the key of a run."""
+    fields = {field.name: getattr(setting, field.name) for field in dataclasses.fields(setting)}
+    return {**fields, "phi": setting.phi.name}
 
 
-def _key(setting: FisherSetting, seed: np.random.SeedSequence) -> dict:
-    inputs = setting.inputs
-    return run_key(
-        function="curvature_scatter",
-        phi=setting.phi.name,
-        sigma_w=setting.sigma_w,
-        sigma_b=setting.sigma_b,
-        widths=setting.widths,
-        samples=setting.samples,
-        input_norm=setting.input_norm,
-        overlap=setting.overlap,
-        weights=setting.weights,
-        output=setting.output,
-        inputs=None if inputs is None else float(np.abs(inputs).sum()),
-        seed=[seed.entropy, *seed.spawn_key],
-    )
-
-
-def _measure(setting: FisherSetting, seed: np.random.SeedSequence) -> list[float]:
+def _measure(item: tuple[FisherSetting, np.random.SeedSequence]) -> list[float]:
+    setting, seed = item
     layers, X = draw_network(setting, seed)
     top = top_eigenvalues(layers, setting.phi, X, output=setting.output)
     norms = sigma_max_jacobian(layers, setting.phi, X[:JACOBIAN_INPUTS], of="outputs")

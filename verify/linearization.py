@@ -15,6 +15,8 @@ from meanfield.expressions import as_nonlinearity
 from meanfield.nonlinearity import Nonlinearity
 
 __all__ = [
+    "KEEP_BOTH",
+    "KEEP_STATES",
     "OUTPUTS",
     "Layers",
     "Linearization",
@@ -32,9 +34,9 @@ OUTPUTS = ("linear", "softmax")
 Layers = Sequence[tuple[np.ndarray, np.ndarray]]
 
 # Bytes up to which activations and slopes are kept; beyond, only the pre-activations that give both.
-_KEEP_BOTH = 1 << 29
+KEEP_BOTH = 1 << 29
 # Bytes up to which those are kept; beyond, a block of inputs is linearised again whenever it is needed.
-_KEEP_STATES = 1 << 30
+KEEP_STATES = 1 << 30
 _BLOCK = 1 << 23  # bytes of the widest layer's activations in a block
 
 
@@ -48,7 +50,7 @@ class Linearization:
     outputs : array (T, C)
     """
 
-    def __init__(self, layers: Layers, phi: Nonlinearity, X: np.ndarray, *, budget: float = _KEEP_BOTH) -> None:
+    def __init__(self, layers: Layers, phi: Nonlinearity, X: np.ndarray, *, budget: float = KEEP_BOTH) -> None:
         self.weights = [W for W, _ in layers]
         self.inputs = X
         self._phi = phi
@@ -159,14 +161,14 @@ class SampleBlocks:
         size = max(64, _BLOCK // (8 * max(W.shape[0] for W, _ in layers)))
         self._layers, self._phi = layers, phi
         self._parts = [X[start : start + size] for start in range(0, len(X), size)]
-        fits = _stored(layers, len(X)) <= _KEEP_STATES
-        self._kept = list(self._made(_KEEP_BOTH / len(self._parts))) if fits else None
+        fits = _stored(layers, len(X)) <= KEEP_STATES
+        self._kept = list(self._made(KEEP_BOTH / len(self._parts))) if fits else None
 
     def __len__(self) -> int:
         return len(self._parts)
 
     def __iter__(self) -> Iterator[Linearization]:
-        return self._made(_KEEP_BOTH) if self._kept is None else iter(self._kept)
+        return self._made(KEEP_BOTH) if self._kept is None else iter(self._kept)
 
     def _made(self, budget: float) -> Iterator[Linearization]:
         return (Linearization(self._layers, self._phi, X, budget=budget) for X in self._parts)

@@ -27,7 +27,7 @@ COMMANDS = {
     "line": ("line", "The critical line of PHI."),
     "phase": ("phase", "The phase diagram of PHI."),
     "spectrum": ("spectrum", "The law of the Jacobian's squared singular values."),
-    "fisher": ("fisher", "The Fisher information's largest eigenvalue and its bounds; fisher scatter."),
+    "fisher": ("fisher", "The Fisher information's largest eigenvalue at initialisation and what bounds it."),
     "init": ("init", "Weights and biases of a network at criticality."),
     "validate": ("validate", "Hold the theory of PHI against simulated networks."),
     "calibrate": ("calibrate", "How often a verdict on PHI is wrong."),

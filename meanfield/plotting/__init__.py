@@ -3,6 +3,7 @@
 Text that a user wrote, such as the name of a nonlinearity, is drawn as it is: no mathtext.
 """
 
+from meanfield.plotting.curvature import plot_curvature_bounds, plot_curvature_scatter
 from meanfield.plotting.phases import PHASE_COLOURS, plot_critical_line, plot_phase_diagram
 from meanfield.plotting.spectra import plot_spectra, plot_spectrum
 from meanfield.plotting.spectrum_maps import plot_lambda_max
@@ -26,6 +27,8 @@ __all__ = [
     "plot_course",
     "plot_critical_line",
     "plot_curvature_at_start",
+    "plot_curvature_bounds",
+    "plot_curvature_scatter",
     "plot_lambda_max",
     "plot_phase_diagram",
     "plot_propagation",

@@ -191,7 +191,7 @@ def test_lanczos_that_does_not_converge_says_what_it_has(monkeypatch):
     assert caught.value.partial.tolist() == [1.5]
 
 
-@pytest.mark.parametrize("limit", ["_KEEP_BOTH", "_KEEP_STATES"])
+@pytest.mark.parametrize("limit", ["KEEP_BOTH", "KEEP_STATES"])
 def test_what_is_kept_in_memory_does_not_change_the_answer(monkeypatch, limit):
     layers, points = network([9, 12, 12, 4]), inputs(150, 9)
     whole = verify.top_eigenvalues(layers, "tanh", points, output="softmax").values[0]

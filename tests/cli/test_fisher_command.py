@@ -1,0 +1,137 @@
+"""fisher and fisher scatter: numbers, files, resuming, and what they refuse."""
+
+import csv
+import io
+import math
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+
+SMALL = ("--q-star", 0.015625, "--depth", 3, "--width", 40, "--samples", 20, "--outputs", 3)
+
+
+def test_numbers_are_those_of_the_library(terminal):
+    record = terminal.json("fisher", "tanh", "--q-star", 0.015625)
+    point = mf.critical_point("tanh", q_star=0.015625)
+    shape = {"depth": 10, "width": 400, "samples": 200, "outputs": 10}
+    norm = (point.q_star - point.sigma_b**2) / point.sigma_w**2
+    assert abs(norm / mf.moments("tanh", point.q_star).V - 1) <= 1e-12
+    statistics = mf.fisher_statistics("tanh", point.sigma_w, point.sigma_b, input_norm=norm, biases=True, **shape)
+    bound = mf.fisher_bound("tanh", point.sigma_w, point.sigma_b, input_norm=norm, weights="orthogonal", **shape)
+    assert record["lambda_max"] == {
+        "karakida": statistics.lambda_max,
+        "paper": bound.paper,
+        "layerwise": bound.layerwise,
+    }
+    assert record["statistics"] == statistics.to_dict()
+    assert record["bound"]["regime"] == "bias"
+    assert record["simulation"] is None
+    assert record["provenance"]["seed"] is None
+
+
+def test_simulation_beside_theory(terminal):
+    record = terminal.json("fisher", "tanh", *SMALL, "--simulate", "--networks", 3, "--seed", 5)
+    assert np.shape(record["simulation"]["outliers"]) == (3, 3)
+    tops = np.array(record["simulation"]["outliers"])[:, 0]
+    assert (tops <= record["simulation"]["layerwise"]).all()
+    assert abs(record["lambda_max"]["measured"] - tops.mean()) <= 1e-12
+    assert abs(tops.mean() / record["lambda_max"]["karakida"] - 1) <= 0.1
+    text = terminal.ok("fisher", "tanh", *SMALL, "--simulate", "--networks", 3).stdout
+    for part in ("Karakida's mean-field value", "Sokol and Park's theorem", "holds for each of them", "Regime: N q c"):
+        assert part in text
+
+
+def test_every_readout_weight_law_and_point(terminal):
+    soft = terminal.json("fisher", "tanh", *SMALL, "--readout", "softmax", "--weights", "gaussian")
+    assert soft["bound"]["output_curvature"] < 0.5
+    relu = terminal.json("fisher", "relu", "--sigma-w", repr(math.sqrt(2)), "--sigma-b", 0, *SMALL[2:])
+    assert relu["bound"]["odd"] is False
+    assert abs(relu["input_norm"] - 0.5) <= 1e-15
+    growing = terminal.json("fisher", "relu", "--sigma-w", 2, "--sigma-b", 0.1, "--depth", 3, "--input-norm", 2)
+    assert growing["input_norm"] == 2
+    default = terminal.json("fisher", "tanh", *SMALL[2:])
+    assert default["sigma_b"] == 0.05
+
+
+def test_files(terminal, tmp_path):
+    for suffix in ("png", "csv", "npz"):
+        terminal.ok("fisher", "tanh", *SMALL, "--simulate", "--networks", 2, "--output", tmp_path / f"f.{suffix}")
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "f.csv").read_text())))
+    assert [row["quantity"] for row in rows][:3] == ["karakida", "paper", "layerwise"]
+    with np.load(tmp_path / "f.npz", allow_pickle=False) as arrays:
+        assert arrays["outliers"].shape == (2, 3)
+        assert arrays["jacobian"].shape == (4,)
+
+
+SCATTER = ("fisher", "scatter", "--depth", 3, "--width", 24, "--samples", 16, "--networks", 4, "--outputs", 4)
+
+
+def test_scatter(terminal, tmp_path):
+    folder = tmp_path / "run"
+    record = terminal.json(*SCATTER, "--q-star", "0.001,0.5", "--folder", folder)
+    assert record["command"] == "fisher scatter"
+    networks = record["networks"]
+    assert networks["kind"] == ["nonlinear"] * 4 + ["linear"] * 4 + ["nonlinear"] * 4 + ["linear"] * 4
+    assert (np.array(networks["lambda_max"]) <= networks["layerwise"]).all()
+    low, high = record["points"]
+    assert low["lambda_max"] < high["lambda_max"]
+    assert abs(low["sigma_max_squared_linear"] - 1) <= 1e-9
+    nonlinear = np.array(networks["kind"]) == "nonlinear"
+    rho = np.corrcoef(np.array(networks["sigma_max_squared"])[nonlinear], np.array(networks["lambda_max"])[nonlinear])
+    assert abs(record["pearson"]["rho"] - rho[0, 1]) <= 1e-9
+    assert record["pearson"]["low"] < record["pearson"]["rho"] < record["pearson"]["high"]
+
+    kept = sorted(path.name for path in folder.glob("*.cell"))
+    assert len(kept) == 16
+    (folder / kept[3]).unlink()
+    again = terminal.json(*SCATTER, "--q-star", "0.001,0.5", "--folder", folder, "--resume")
+    assert again["networks"] == networks
+    assert sorted(path.name for path in folder.glob("*.cell")) == kept
+    error = terminal.refused(*SCATTER, "--q-star", "0.001,0.6", "--folder", folder, "--resume")
+    assert "same run" in error["message"]
+
+
+def test_scatter_on_digits(terminal, tmp_path):
+    pytest.importorskip("sklearn")
+    words = (*SCATTER, "--inputs", "digits", "--q-star", "0.5", "--output", tmp_path / "s.png")
+    terminal.ok(*words)
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+    text = terminal.ok(*words[:-2]).stdout
+    assert "digits inputs" in text
+    assert "Pearson's rho" in text
+
+
+def test_scatter_says_what_it_takes(terminal):
+    result = terminal.ok("fisher", "scatter", "--paper-scale", "--predict")
+    assert result.stdout == ""
+    assert " h with 1 worker(s), 1.6 GB each" in result.stderr
+    assert (
+        "max-memory must be >="
+        in terminal.refused("fisher", "scatter", "--paper-scale", "--max-memory", "1GB", "--predict")["message"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["tanh", "--q-star", "0.1", "--sigma-b", "0.1"], "without --sigma-b"),
+        (["tanh", "--sigma-w", "1"], "--sigma-b"),
+        (["tanh", "--depth", "0"], "depth must be >= 1"),
+        (["tanh", "--overlap", "2"], "overlap must be in"),
+        (["tanh", "--readout", "softmax", "--outputs", "1"], "outputs must be >= 2"),
+        (["tanh", "--simulate", "--networks", "0"], "networks must be >= 1"),
+        (["scatter", "--q-star", "a"], "must be numbers"),
+        (["scatter", "--networks", "0"], "networks must be >= 1"),
+        (["scatter", "--inputs", "cifar10"], "--inputs"),
+    ],
+)
+def test_bad_input_is_one_line(terminal, words, part):
+    assert part in terminal.refused("fisher", *words)["message"]
+
+
+def test_help_of_both(terminal):
+    assert "fisher scatter" in terminal.ok("fisher", "--help").stdout
+    assert "--paper-scale" in terminal.ok("fisher", "scatter", "--help").stdout
