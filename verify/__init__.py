@@ -23,7 +23,7 @@ _NAMES = {
     "singular_values": "LargestEigenvalues jacobian_lambda_max jacobian_log_singular_values jacobian_singular_values",
     "spectra.distributions": "PointTest SpectrumComparison compare_spectrum kolmogorov_distance wasserstein_distance",
     "training.configuration": "TrainingConfig",
-    "training.experiments.experiment": "Experiment experiment",
+    "training.experiments.experiment": "Experiment experiment read_experiment",
     "training.experiments.plan": "Plan read_plan shipped_plan",
     "training.loop": "train",
     "training.record": "TrainingRecord",

@@ -67,6 +67,7 @@ from verify.training.configuration import (
 from verify.training.experiments.experiment import (
     Experiment as Experiment,
     experiment as experiment,
+    read_experiment as read_experiment,
 )
 from verify.training.experiments.plan import (
     Plan as Plan,

@@ -1,5 +1,6 @@
 """``meanfield experiment``: a grid of training runs with tuned rates, its four figures, and what they show."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,13 @@ def command(
     """
     place = folder if folder is not None else FOLDER
     if redraw:
-        from verify.training.experiments.experiment import judged
-        from verify.training.experiments.tables import read_tables
+        from verify import read_experiment
 
-        _report(judged(read_tables(place)), place, as_json=as_json, output=output)
+        _report(read_experiment(place), place, as_json=as_json, output=output)
         return
     plan = _plan(laptop, paper, config, data_path)
-    _announce(plan, workers)
+    if predict or sys.stderr.isatty():
+        _announce(plan, workers)
     if predict:
         return
     from meanfield.cli.pool import pool

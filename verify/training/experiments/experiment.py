@@ -18,12 +18,12 @@ from verify.training.experiments.cost import predict_cost
 from verify.training.experiments.evidence import Evidence
 from verify.training.experiments.plan import Plan, Run
 from verify.training.experiments.summary import summary_rows
-from verify.training.experiments.tables import Tables, columns_of, csv_text, tables_of
+from verify.training.experiments.tables import Tables, columns_of, csv_text, read_tables, tables_of
 from verify.training.loop import train
 from verify.training.record import TrainingRecord, from_arrays, to_arrays
 from verify.training.storage import load, run_key, save, save_text
 
-__all__ = ["Experiment", "experiment", "judged", "write_tables"]
+__all__ = ["Experiment", "experiment", "judged", "read_experiment", "write_tables"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,8 +108,19 @@ def experiment(
     return found
 
 
+def read_experiment(folder: str | Path) -> Experiment:
+    """What the tables in a folder say: search.csv, runs.csv and courses.csv, as an experiment leaves them.
+
+    Raises
+    ------
+    InvalidParameterError
+        A table is missing or is none.
+    """
+    return judged(read_tables(folder))
+
+
 def judged(tables: Tables, *, plan: Mapping[str, Any] | None = None) -> Experiment:
-    """The summary and the claims of tables, such as `read_tables` finds in a folder."""
+    """The summary and the claims of tables."""
     longest = int(tables.courses["epoch"].max())
     # Numbers that a run does not have, because it diverged, are nan, and leave what is made of them undecided.
     with np.errstate(divide="ignore", invalid="ignore"):
