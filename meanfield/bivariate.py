@@ -9,7 +9,7 @@ import numpy as np
 
 from meanfield.quadrature import EPS, NODES, ORDER, ROUNDING, WEIGHTS, resolve
 
-__all__ = ["MehlerSeries", "mehler_series", "smoothed_products"]
+__all__ = ["TERMS", "MehlerSeries", "mehler_series", "smoothed_products"]
 
 TERMS = 512
 REACH = 14.0  # h_k(z) exp(-z^2/2) is below 1e-21 beyond, for every k
@@ -75,7 +75,7 @@ class MehlerSeries:
         return bool((self.coefficients[:, row, -16:] ** 2).max() * terms <= 0.1 * EPS * self.size[row])
 
 
-def mehler_series(rows: Rows, kinks: Kinks, *, terms: int = TERMS) -> MehlerSeries:
+def mehler_series(rows: Rows, kinks: Kinks, *, terms: int) -> MehlerSeries:
     """The first `terms` Hermite coefficients of `rows`, from z (n,) to (r, n), with kinks at ``kinks(low, high)`` in z.
 
     Raises

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from meanfield.correlations import largest_bend
 from meanfield.interpolation import LENGTH_NODES, chebyshev_polynomials, segments_of
 from meanfield.kernel_interpolants import RINGS, Block, block, is_smooth
 from meanfield.nonlinearity import Nonlinearity
@@ -73,8 +74,8 @@ def _write(found: Correlations, here: np.ndarray, there: Block, solved, variance
     chord_bound = there.chord_error + there.steepness * q_error + 4 * EPS / variance
     with np.errstate(divide="ignore", invalid="ignore"):
         c_bound = chord_bound * gap / rise + EPS  # d chord/dc = (chord - derivative)/(1 - c)
-        bend = (chi_1 - slope) / np.maximum(gap, EPS)  # f' is convex, so f'' is at most the slope of its chord to 1
-    chi_bound = variance * (there.derivative_error + there.steepness * q_error) + bend * c_bound
+    chi_bound = variance * (there.derivative_error + there.steepness * q_error)
+    chi_bound += largest_bend(gap, slope, chi_1) * c_bound
     found.c_star[here], found.chi_c[here] = 1 - gap, slope
     found.c_bound[here], found.chi_bound[here] = c_bound, chi_bound
     found.settled[here] = (rise > 2 * chord_bound) & (c_bound <= ACCURACY) & (chi_bound <= ACCURACY)

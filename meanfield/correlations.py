@@ -12,7 +12,7 @@ from meanfield.near_diagonal import chord_and_product, rough_chord_and_product
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
 
-__all__ = ["correlation_fixed_point"]
+__all__ = ["correlation_fixed_point", "largest_bend"]
 
 FAR = math.pi / 8  # angle between the inputs from which 512 terms of Mehler's series are enough for any phi
 
@@ -64,7 +64,7 @@ def _by_decayed_series(p: np.ndarray, chi_1: float, chi_bound: float) -> tuple[f
     c = 1 - e
     slope = float((p[1:] * k[1:]) @ c ** (k[1:] - 1.0))
     bound = (8 * EPS * chi_1 + chi_bound) * e / max(1 - slope, EPS) + EPS
-    return c, slope, bound, chi_bound + 8 * EPS + _bend(1 - c, slope, chi_1) * bound
+    return c, slope, bound, chi_bound + 8 * EPS + largest_bend(1 - c, slope, chi_1) * bound
 
 
 def _far(
@@ -83,7 +83,7 @@ def _far(
         c += step
     local = sigma_w**2 * value_bound / q + 4 * EPS
     bound = (abs(image - c) + local) / (1 - slope)
-    slope_bound = sigma_w**2 * derivative_bound + 2 * EPS * slope + _bend(1 - c, slope, chi_1) * bound
+    slope_bound = sigma_w**2 * derivative_bound + 2 * EPS * slope + largest_bend(1 - c, slope, chi_1) * bound
     return c, slope, bound, slope_bound
 
 
@@ -112,7 +112,7 @@ def _near(
     rise = max(chord - derivative, chord_bound)
     slope = sigma_w**2 * float(derivative)
     bound = float((abs(chord - target) + chord_bound + 4 * EPS * target) * gap / rise) + EPS
-    slope_bound = sigma_w**2 * float(derivative_bound) + 2 * EPS * slope + _bend(gap, slope, chi_1) * bound
+    slope_bound = sigma_w**2 * float(derivative_bound) + 2 * EPS * slope + largest_bend(gap, slope, chi_1) * bound
     return 1 - gap, slope, bound, slope_bound
 
 
@@ -121,6 +121,6 @@ def _gap(theta: float) -> float:
     return 2 * math.sin(theta / 2) ** 2
 
 
-def _bend(gap: float, slope: float, chi_1: float) -> float:
-    """A bound on f'' at 1 - gap: f' is convex, so its slope is at most that of the chord to 1."""
-    return (chi_1 - slope) / max(gap, EPS)
+def largest_bend(gap, slope, chi_1):
+    """A bound on f'' at 1 - gap, elementwise: f' is convex, so its slope is at most that of the chord to 1."""
+    return (chi_1 - slope) / np.maximum(gap, EPS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.arguments import broadcast, interval
-from meanfield.bivariate import MehlerSeries, mehler_series, smoothed_products
+from meanfield.bivariate import TERMS, MehlerSeries, mehler_series, smoothed_products
 from meanfield.errors import InvalidParameterError, NonlinearityError
 from meanfield.gaussian_moments import germ, refuse_infinite
 from meanfield.nonlinearity import Nonlinearity
@@ -138,11 +138,13 @@ def _rows(phi: Nonlinearity, x: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=1024)
-def series(phi: Nonlinearity, q: float) -> MehlerSeries:
-    """The Hermite coefficients of phi(sqrt(q) z) and phi'(sqrt(q) z), rows 0 and 1."""
+def series(phi: Nonlinearity, q: float, terms: int = TERMS) -> MehlerSeries:
+    """The first `terms` Hermite coefficients of phi(sqrt(q) z) and phi'(sqrt(q) z), rows 0 and 1."""
     scale = math.sqrt(q)
     return mehler_series(
-        lambda z: _rows(phi, scale * z), lambda low, high: phi.kinks_between(scale * low, scale * high) / scale
+        lambda z: _rows(phi, scale * z),
+        lambda low, high: phi.kinks_between(scale * low, scale * high) / scale,
+        terms=terms,
     )
 
 

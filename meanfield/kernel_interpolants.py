@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.bivariate import MehlerSeries, mehler_series
+from meanfield.bivariate import MehlerSeries
 from meanfield.dual_kernels import series
 from meanfield.errors import NonlinearityError
 from meanfield.gaussian_moments import evaluate
@@ -138,17 +138,7 @@ def _assembled(values: np.ndarray, bounds: np.ndarray, by_angle: float, ceiling:
 
 def _series(phi: Nonlinearity, q: float, *, long: bool) -> MehlerSeries:
     short = series(phi, q)
-    return _long_series(phi, q) if long and not short.has_decayed(1) else short
-
-
-@functools.lru_cache(maxsize=256)
-def _long_series(phi: Nonlinearity, q: float) -> MehlerSeries:
-    scale = math.sqrt(q)
-    return mehler_series(
-        lambda z: np.array([phi.function(scale * z), phi.derivative(scale * z)]),
-        lambda low, high: phi.kinks_between(scale * low, scale * high) / scale,
-        terms=LONG_SERIES,
-    )
+    return series(phi, q, LONG_SERIES) if long and not short.has_decayed(1) else short
 
 
 def _near(phi: Nonlinearity, q: float, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
