@@ -10,6 +10,7 @@ from meanfield.dual_kernels import DualKernel
 from meanfield.errors import NonlinearityError
 from meanfield.expressions import as_nonlinearity
 from meanfield.gaussian_moments import Moments
+from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
 from meanfield.results import Result
 
@@ -66,6 +67,8 @@ def dual_kernel(phi, c, *, q1=1.0, q2=None) -> DualKernel:
     ------
     InvalidParameterError
         An argument is outside its range or the shapes do not broadcast.
+    NonlinearityError
+        E phi^2 or E phi'^2 is infinite at a variance.
 
     Examples
     --------
@@ -135,7 +138,9 @@ def c_map(phi, c, q, sigma_w, sigma_b):
     Raises
     ------
     InvalidParameterError
-        An argument is outside its range, the shapes do not broadcast, or the next layer has no variance.
+        An argument is outside its range or the shapes do not broadcast.
+    NonlinearityError
+        E phi^2 or E phi'^2 is infinite, or the next layer has no variance (phi(0) = 0 at q = 0, sigma_b = 0).
 
     References
     ----------
@@ -217,7 +222,7 @@ def propagate(phi, sigma_w, sigma_b, *, depth, q0=1.0, c0=None) -> Propagation:
     InvalidParameterError
         An argument is outside its range.
     NonlinearityError
-        A moment is infinite at a length that is reached.
+        A moment is infinite at a length that is reached, or a layer with `c0` has no variance.
 
     References
     ----------
@@ -232,52 +237,66 @@ def propagate(phi, sigma_w, sigma_b, *, depth, q0=1.0, c0=None) -> Propagation:
     sigma_w = scalar("sigma_w", sigma_w, low=0.0, open_low=True)
     sigma_b = scalar("sigma_b", sigma_b, low=0.0)
     layers = integer("depth", depth, low=1)
-    q, q_error = np.empty(layers), np.zeros(layers)
-    chi, chi_error = np.empty(layers), np.empty(layers)
-    start = None if c0 is None else dual_kernels.correlation("c0", c0)
-    c, c_error = (
-        np.empty((0 if start is None else start.size, layers)),
-        np.zeros((0 if start is None else start.size, layers)),
-    )
-    q[0] = scalar("q0", q0, low=0.0)
-    if start is not None:
-        c[:, 0] = start.ravel()
-    known: dict[float, tuple] = {}
-    for layer in range(layers):
-        here = q[layer]
+    start = scalar("q0", q0, low=0.0)
+    c_start = None if c0 is None else dual_kernels.correlation("c0", c0)
+    walk = _lengths(nonlinearity, sigma_w, sigma_b, start, layers)
+    c = None
+    errors = {"q": walk.q_error, "chi": walk.chi_error}
+    if c_start is not None:
+        c, c_error = _correlations(nonlinearity, sigma_w, sigma_b, walk, c_start.ravel())
+        c, errors["c"] = (rows.reshape(*c_start.shape, layers) for rows in (c, c_error))
+    return Propagation(sigma_w=sigma_w, sigma_b=sigma_b, depth=layers, q=walk.q, chi=walk.chi, c=c, errors=errors)
+
+
+@dataclass(frozen=True)
+class _Lengths:
+    """Layer by layer, each (depth,): q and chi, their bounds, and the bound of V(q)."""
+
+    q: np.ndarray
+    q_error: np.ndarray
+    chi: np.ndarray
+    chi_error: np.ndarray
+    V_bound: np.ndarray
+
+
+def _lengths(phi: Nonlinearity, sigma_w: float, sigma_b: float, q0: float, depth: int) -> _Lengths:
+    q, q_error, chi, chi_error, V_bounds = np.zeros((5, depth))
+    q[0] = q0
+    known: dict[float, tuple[np.ndarray, np.ndarray]] = {}  # an orbit that has settled costs nothing more
+    for layer, here in enumerate(q):
         if here not in known:
-            values, bounds = gaussian_moments.evaluate(nonlinearity, np.array([here]))
-            gaussian_moments.refuse_infinite(nonlinearity, np.array([here]), bounds[:2])
-            known[here] = (*values[[0, 1, 2, 3], 0], *bounds[[0, 1], 0])
-        V, mu_1, mu_2, V_slope, V_bound, mu_1_bound = known[here]
+            values, bounds = gaussian_moments.evaluate(phi, np.array([here]))
+            gaussian_moments.refuse_infinite(phi, np.array([here]), bounds[:2])
+            known[here] = values[:, 0], bounds[:, 0]
+        (V, mu_1, mu_2, V_slope, _), (V_bounds[layer], mu_1_bound, *_) = known[here]
         chi[layer] = sigma_w**2 * mu_1
         # |d mu_1/dq| = |E phi'^2 (z^2 - 1)|/(2q) <= sqrt(mu_2/2)/q by Cauchy-Schwarz.
         drift = np.sqrt(mu_2 / 2) / here * q_error[layer] if q_error[layer] else 0.0
         chi_error[layer] = sigma_w**2 * (mu_1_bound + drift) + 2 * EPS * chi[layer]
-        if layer + 1 == layers:
-            break
-        q[layer + 1] = sigma_w**2 * V + sigma_b**2
-        q_error[layer + 1] = sigma_w**2 * (V_bound + abs(V_slope) * q_error[layer]) + 2 * EPS * q[layer + 1]
-        if start is not None:
-            if q[layer + 1] == 0:
-                raise NonlinearityError(f"{nonlinearity.name}: q is 0 from layer {layer + 2} on, so c is undefined")
-            kernel = dual_kernels.dual_kernel(nonlinearity, c[:, layer], q1=here)
-            c[:, layer + 1] = np.clip((sigma_w**2 * kernel.value + sigma_b**2) / q[layer + 1], -1.0, 1.0)
-            local = sigma_w**2 * (kernel.errors["value"] + V_bound) / q[layer + 1] + 4 * EPS
-            # To first order in the length's error, the map changes by at most twice its relative change.
-            moved = 2 * q_error[layer] / here if here else 0.0
-            slope = sigma_w**2 * np.abs(kernel.derivative) * here / q[layer + 1]
-            c_error[:, layer + 1] = local + moved + slope * c_error[:, layer]
-    errors = {"q": q_error, "chi": chi_error}
-    if start is not None:
-        c, c_error = c.reshape(*start.shape, layers), c_error.reshape(*start.shape, layers)
-        errors["c"] = c_error
-    return Propagation(
-        sigma_w=sigma_w,
-        sigma_b=sigma_b,
-        depth=layers,
-        q=q,
-        chi=chi,
-        c=None if start is None else c,
-        errors=errors,
-    )
+        if layer + 1 < depth:
+            q[layer + 1] = sigma_w**2 * V + sigma_b**2
+            moved = V_bounds[layer] + abs(V_slope) * q_error[layer]
+            q_error[layer + 1] = sigma_w**2 * moved + 2 * EPS * q[layer + 1]
+    return _Lengths(q, q_error, chi, chi_error, V_bounds)
+
+
+def _correlations(
+    phi: Nonlinearity, sigma_w: float, sigma_b: float, lengths: _Lengths, c0: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The correlations that c0 (k,) leads to along the lengths, and their bounds, (k, depth)."""
+    q = lengths.q
+    c, c_error = np.zeros((2, c0.size, q.size))
+    c[:, 0] = c0
+    for layer in range(q.size - 1):
+        here, following = q[layer], q[layer + 1]
+        if following == 0:
+            raise NonlinearityError(f"{phi.name}: q is 0 from layer {layer + 2} on, so c is undefined")
+        kernel = dual_kernels.dual_kernel(phi, c[:, layer], q1=here)
+        # Rounding alone leads out of [-1, 1].
+        c[:, layer + 1] = np.clip((sigma_w**2 * kernel.value + sigma_b**2) / following, -1.0, 1.0)
+        local = sigma_w**2 * (kernel.errors["value"] + lengths.V_bound[layer]) / following + 4 * EPS
+        # To first order in the length's error, the map changes by at most twice its relative change.
+        moved = 2 * lengths.q_error[layer] / here if here else 0.0
+        slope = sigma_w**2 * np.abs(kernel.derivative) * here / following
+        c_error[:, layer + 1] = local + moved + slope * c_error[:, layer]
+    return c, c_error

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import integrate
 
 import meanfield as mf
-from meanfield.errors import InvalidParameterError, MeanFieldError
+from meanfield.errors import InvalidParameterError, NonlinearityError
 from meanfield.nonlinearity import Nonlinearity
 from tests.problems import DUAL_PROBLEMS, MOMENT_PROBLEMS, PROBLEMS, gap, phi_with
 
@@ -249,8 +249,10 @@ def test_bad_arguments_name_themselves(call, rule):
 
 
 def test_c_map_without_variance_is_refused():
-    with pytest.raises(MeanFieldError):
+    with pytest.raises(NonlinearityError, match="variance 0 at q = 0"):
         mf.c_map("tanh", 0.5, 0.0, 1.0, 0.0)
+    with pytest.raises(NonlinearityError, match="q is 0 from layer 2 on"):
+        mf.propagate("tanh", 1.0, 0.0, depth=3, q0=0.0, c0=0.5)
 
 
 # Propagation
