@@ -32,7 +32,8 @@ class FisherStatistics(Result):
     bulk : float
         Mean of the non-zero eigenvalues that are no outliers.
     condition_number : float
-        lambda_max over the smallest non-zero eigenvalue; for softmax outputs an upper estimate.
+        lambda_max over the smallest non-zero eigenvalue; for softmax outputs an estimate, since it varies by factors
+        from network to network.
     max_learning_rate : float
         Gradient steps below it are stable.
     errors : dict

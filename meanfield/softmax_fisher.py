@@ -19,7 +19,7 @@ class WeighedSpectrum:
     """What is known of the non-zero eigenvalues of G: (value, sampling error) each; the error is 0 where none is drawn.
 
     trace, square : sums of the eigenvalues and of their squares; largest, smallest : of them; bulk : their mean without
-    the outliers.
+    the outliers. The smallest of softmax outputs is a geometric mean.
     """
 
     trace: tuple[float, float]
@@ -56,7 +56,7 @@ def softmax_fisher(
         det[1 - (shared/T) sum_t H_t (lambda - delta H_t)^{-1}] = 0,
         H (lambda - delta H)^{-1} = diag(u) - lambda u u^T/(1 + delta p.u),   u = p/(lambda - delta p),
 
-    a C x C problem. The smallest eigenvalue is at least delta times the smallest of all H_t; that is what is given.
+    a C x C problem. The smallest eigenvalue is taken as delta times the smallest of all H_t, which it is not below.
 
     References
     ----------
@@ -70,10 +70,24 @@ def softmax_fisher(
         common = math.sqrt(covariance) * rng.standard_normal(outputs)
         single = math.sqrt(max(variance - covariance, 0.0)) * rng.standard_normal((samples, outputs))
         rows.append(_statistics(probabilities(common + single), own, shared))
-    values = np.mean(rows, axis=0)
-    errors = 4 * np.std(rows, axis=0, ddof=1) / math.sqrt(DRAWS)
-    trace, square, largest, bulk, smallest = zip(values.tolist(), errors.tolist(), strict=True)
-    return WeighedSpectrum(trace=trace, square=square, largest=largest, bulk=bulk, smallest=smallest)
+    columns = np.array(rows).T
+    trace, square, largest, bulk = (_mean(column) for column in columns[:-1])
+    return WeighedSpectrum(
+        trace=trace, square=square, largest=largest, bulk=bulk, smallest=_geometric_mean(columns[-1])
+    )
+
+
+def _mean(draws: np.ndarray) -> tuple[float, float]:
+    """The mean with four standard errors."""
+    return float(draws.mean()), 4 * float(draws.std(ddof=1)) / math.sqrt(draws.size)
+
+
+def _geometric_mean(draws: np.ndarray) -> tuple[float, float]:
+    """The same for what varies by factors, with the error downwards; 0 if any is."""
+    if not (draws > 0).all():
+        return 0.0, 0.0
+    center, error = _mean(np.log(draws))
+    return math.exp(center), -math.exp(center) * math.expm1(-error)
 
 
 def _statistics(p: np.ndarray, own: float, shared: float) -> list[float]:
