@@ -11,6 +11,9 @@ from meanfield.plotting.style import BLACK, SYMBOLS, axes_for, figure_of, label_
 
 __all__ = ["plot_lambda_max"]
 
+# Labels of contours keep this share of the picture away from its frame.
+MARGIN = 0.05
+
 
 def plot_lambda_max(depth, q_star, lambda_max, *, title: str | None = None, ax: Axes | None = None):
     """The largest eigenvalue of J J^T as colours, with contours at round values.
@@ -47,11 +50,27 @@ def plot_lambda_max(depth, q_star, lambda_max, *, title: str | None = None, ax: 
         # White with a dark rim is seen on both ends of the colours.
         rim = [withStroke(linewidth=2.2, foreground=BLACK)]
         lines.set(path_effects=rim)
-        for text in ax.clabel(lines, fmt="%g", fontsize="small"):
+        places = _label_places(lines.get_paths(), depth, q_star)
+        for text in ax.clabel(lines, fmt="%g", fontsize="small", manual=places):
             text.set_path_effects(rim)
     figure_of(ax).colorbar(mesh, ax=ax, label=r"largest eigenvalue $\lambda_{\max}$ of $JJ^T$")
     label_axes(ax, "depth $L$", SYMBOLS["q_star"], title)
     return ax
+
+
+def _label_places(paths, depth, q_star) -> list[tuple[float, float]]:
+    """The middle of every contour that is not too near to the frame for its label."""
+    corners = np.log([[np.min(depth), np.min(q_star)], [np.max(depth), np.max(q_star)]])
+    places = []
+    for path in paths:
+        if len(path.vertices) < 2:
+            continue
+        points = (np.log(path.vertices) - corners[0]) / (corners[1] - corners[0])
+        travelled = np.append(0.0, np.cumsum(np.hypot(*np.diff(points, axis=0).T)))
+        middle = int(np.argmin(np.abs(travelled - travelled[-1] / 2)))
+        if np.all((points[middle] > MARGIN) & (points[middle] < 1 - MARGIN)):
+            places.append(tuple(path.vertices[middle]))
+    return places
 
 
 def _round_values(low: float, high: float) -> list[float]:
