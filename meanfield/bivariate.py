@@ -156,12 +156,8 @@ def smoothed_products(rows: Rows, kinks: Kinks, c: float, q1: float, q2: float) 
         edges = np.concatenate([_OUTER[partition], *(part.outer_breaks() for part in smooth[: 1 if same else 2])])
         edges = np.unique(edges[np.abs(edges) <= _OUTER[partition][-1]])
 
-        def outer(w: np.ndarray, smooth=smooth, same=same) -> np.ndarray:
-            first = smooth[0](w)
-            return np.concatenate([first, first if same else smooth[1](w)])
-
         with np.errstate(all="ignore"):
-            panels = resolve(outer, edges, _normal, resolved=OUTER_RESOLVED)
+            panels = resolve(functools.partial(_factors, smooth, same), edges, _normal, resolved=OUTER_RESOLVED)
         if not np.isfinite(panels.values).all():
             raise OverflowError("the function is not finite within 13 standard deviations")
         r = len(panels.values) // 2
@@ -174,6 +170,12 @@ def smoothed_products(rows: Rows, kinks: Kinks, c: float, q1: float, q2: float) 
         results.append((values, (doubt * density).sum(axis=(1, 2))))
     (values, doubt), (check, check_doubt) = results
     return values, np.maximum(doubt, check_doubt) + 2 * np.abs(values - check)
+
+
+def _factors(smooth: "list[_Smoothed]", same: bool, w: np.ndarray) -> np.ndarray:
+    """The rows of both smoothed functions, or twice those of the first if they are the `same`."""
+    first = smooth[0](w)
+    return np.concatenate([first, first if same else smooth[1](w)])
 
 
 class _Smoothed:

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from meanfield.arguments import broadcast, interval
 from meanfield.bivariate import TERMS, MehlerSeries, mehler_series, smoothed_products
@@ -55,7 +56,7 @@ def correlation(name: str, value) -> np.ndarray:
     return np.clip(array, -1.0, 1.0)
 
 
-def dual_kernel(phi: Nonlinearity, c, *, q1=1.0, q2=None) -> DualKernel:
+def dual_kernel(phi: Nonlinearity, c, *, q1: ArrayLike = 1.0, q2: ArrayLike | None = None) -> DualKernel:
     """The dual kernel of `phi` at correlation `c` and variances `q1`, `q2` (None: `q1`), with error bounds.
 
     Raises

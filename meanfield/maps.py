@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from meanfield import dual_kernels, gaussian_moments
 from meanfield.arguments import broadcast, integer, interval, scalar
@@ -47,7 +48,7 @@ def moments(phi, q) -> Moments:
     return gaussian_moments.moments(as_nonlinearity(phi), q)
 
 
-def dual_kernel(phi, c, *, q1=1.0, q2=None) -> DualKernel:
+def dual_kernel(phi, c, *, q1: ArrayLike = 1.0, q2: ArrayLike | None = None) -> DualKernel:
     """E phi(u) phi(v) and E phi'(u) phi'(v) of two correlated Gaussians.
 
     Parameters
