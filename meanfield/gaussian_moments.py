@@ -13,7 +13,18 @@ from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS, HalfLineQuadrature
 from meanfield.results import Result
 
-__all__ = ["FIELDS", "Moments", "Profile", "evaluate", "germ", "moments", "profile", "refuse_infinite", "scan"]
+__all__ = [
+    "FIELDS",
+    "PROFILE_RANGE",
+    "Moments",
+    "Profile",
+    "evaluate",
+    "germ",
+    "moments",
+    "profile",
+    "refuse_infinite",
+    "scan",
+]
 
 FIELDS = ("V", "mu_1", "mu_2", "V_slope", "critical_ratio")
 DOCUMENTED_ACCURACY = 1e-10  # relative; looser results come with an AccuracyWarning

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["EPS", "NODES", "WEIGHTS", "HalfLineQuadrature", "Panels", "resolve"]
+__all__ = ["EPS", "NODES", "ORDER", "ROUNDING", "TO_LEGENDRE", "WEIGHTS", "HalfLineQuadrature", "Panels", "resolve"]
 
 EPS = float(np.finfo(np.float64).eps)
 ORDER = 16

@@ -8,7 +8,7 @@ import numpy as np
 
 from meanfield.expression_trees import Call, Composition, Number, Tree, call, value_and_slope, walk
 
-__all__ = ["CORE", "FAR", "GRID", "horizon", "nearest", "points_within"]
+__all__ = ["GRID", "horizon", "nearest", "points_within"]
 
 CORE = 512.0  # searched with steps of at most half a unit
 FAR = 1e12
