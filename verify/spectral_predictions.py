@@ -88,11 +88,11 @@ def _mean_log_slope(setting: SignalSetting, q: float) -> tuple[float, float, flo
             f"quantities must not hold mean_log_sigma where phi' vanishes on an interval: for {phi.name} it is -inf"
         )
     assert first.sensitivity is not None
-    slope = abs(float((first.sensitivity @ np.log(first.nodes)).real))
+    slope = abs(float(np.real(first.sensitivity @ np.log(first.nodes))))
     # What the law calls 0 is a far tail of slopes, none below 1e-308.
     error = abs(first.mean_log - second.mean_log) + 1500 * first.mass_at_zero + 32 * EPS
     return first.mean_log, error, slope
 
 
-def _with_interval(here: np.ndarray, below: np.ndarray, above: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _with_interval(here, below, above) -> tuple[np.ndarray, np.ndarray]:
     return here, np.maximum(np.abs(below - here), np.abs(above - here))

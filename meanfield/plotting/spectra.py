@@ -265,8 +265,16 @@ def _draw_atoms(ax: Axes, laws: Sequence, samples: Sequence, variable: str, colo
             _once(ax, "atom", marker="o", color=stem)
             if eigenvalues is not None:
                 found = _at_atoms(law, eigenvalues)[number].mean()
-                look = {"marker": "x", "color": BLACK, "linestyle": "none"}
-                masses.plot(x, found, markersize=8, markeredgewidth=1.6, clip_on=False, **look)
+                masses.plot(
+                    x,
+                    found,
+                    marker="x",
+                    markersize=8,
+                    markeredgewidth=1.6,
+                    color=BLACK,
+                    linestyle="none",
+                    clip_on=False,
+                )
                 _once(ax, "atom, simulation", marker="x", color=BLACK)
     masses.set_ylim(0.0, 1.05)
     masses.set_ylabel("mass of an atom")
@@ -283,10 +291,10 @@ def _note_zero(ax: Axes, laws: Sequence) -> None:
         _once(ax, f"atom at 0: mass {text}")
 
 
-def _once(ax: Axes, label: str, *, linestyle: str = "none", **look: str) -> None:
+def _once(ax: Axes, label: str, *, linestyle: str = "none", marker: str = "", color: str = BLACK) -> None:
     """An entry of the legend, unless it is there already."""
     if label not in ax.get_legend_handles_labels()[1]:
-        ax.plot([], [], linestyle=linestyle, linewidth=0.8, label=label, **look)  # type: ignore[arg-type]
+        ax.plot([], [], linestyle=linestyle, marker=marker, color=color, linewidth=0.8, label=label)
 
 
 def _frame(ax: Axes, variable: str, window: tuple[float, float], heights: Sequence[float]) -> None:

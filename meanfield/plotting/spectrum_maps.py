@@ -5,7 +5,7 @@ import math
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.patheffects import withStroke
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 
 from meanfield.plotting.style import BLACK, SYMBOLS, axes_for, figure_of, label_axes
 
@@ -48,7 +48,7 @@ def plot_lambda_max(depth, q_star, lambda_max, *, title: str | None = None, ax: 
     if levels and min(values.shape) > 1:
         lines = ax.contour(depth, q_star, values, levels=levels, colors="white", linewidths=1.0)
         # White with a dark rim is seen on both ends of the colours.
-        rim = [withStroke(linewidth=2.2, foreground=BLACK)]
+        rim: list[AbstractPathEffect] = [withStroke(linewidth=2.2, foreground=BLACK)]
         lines.set(path_effects=rim)
         places = _label_places(lines.get_paths(), depth, q_star)
         for text in ax.clabel(lines, fmt="%g", fontsize="small", manual=places):
