@@ -91,8 +91,15 @@ class Store:
         """Write the result of a task, if the folder is in reach of this machine, and return it as `load` will."""
         content = _encoded(result)
         if (self._folder / RUN).exists() and self.load(task) is MISSING:
-            _write(self._path(task), hashlib.sha256(content).digest() + content)
+            self._write(task, content)
         return _decoded(content)
+
+    def replace(self, task: int, result: Any) -> None:
+        """Write the result of a task in the place of the one that is there, such as the state of a run under way."""
+        self._write(task, _encoded(result))
+
+    def _write(self, task: int, content: memoryview) -> None:
+        _write(self._path(task), hashlib.sha256(content).digest(), content)
 
     def _path(self, task: int) -> Path:
         digest = hashlib.sha256(f"{self._key} {task}".encode()).hexdigest()
@@ -157,12 +164,12 @@ def _seed_of(seed) -> Any:
     return plain(seed)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, *parts: bytes | memoryview) -> None:
     """The whole file or nothing, on the disk before it gets its name."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -172,13 +179,13 @@ def _write(path: Path, content: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
 
 
-def _encoded(result: Any) -> bytes:
+def _encoded(result: Any) -> memoryview:
     """An NPZ of the arrays, and the structure around them as JSON."""
     arrays: dict[str, Any] = {}
     arrays["structure"] = np.array(json.dumps(_structure(result, arrays)))
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
-    return buffer.getvalue()
+    return buffer.getbuffer()
 
 
 def _structure(value: Any, arrays: dict[str, Any]) -> Any:
@@ -201,7 +208,7 @@ def _structure(value: Any, arrays: dict[str, Any]) -> Any:
     )
 
 
-def _decoded(content: bytes) -> Any:
+def _decoded(content: bytes | memoryview) -> Any:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}

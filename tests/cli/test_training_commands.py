@@ -125,7 +125,7 @@ def test_experiment(terminal, tmp_path, plan):
     assert {path.name for path in folder.glob("*.csv")} == {f"{name}.csv" for name in tables}
     again = terminal.json(*words, "--resume")
     assert again["summary"] == record["summary"]
-    assert "must hold no experiment" in terminal.refused(*words)["message"]
+    assert "must hold no run" in terminal.refused(*words)["message"]
     (folder / "learning.png").unlink()
     drawn = terminal.json("experiment", "sokol-park", "--redraw", "--folder", folder)
     assert (folder / "learning.png").exists()

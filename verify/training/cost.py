@@ -10,9 +10,9 @@ from verify.training.parameters import Shape
 
 __all__ = ["measurement_seconds", "memory_needed", "refuse_memory", "seconds_needed"]
 
-# Copies of the parameters in memory: themselves, the layers made of them, gradients, Adam's two memories, two more when
-# they are drawn or saved.
-PARAMETER_COPIES = 7
+# Copies of the parameters in memory: themselves, the layers made of them, gradients, Adam's two memories, and as many
+# as there are of parameters and memories in a checkpoint while it is written.
+PARAMETER_COPIES = 8
 # Measured times of a step over those of its products alone, and of the forward pass over the training set.
 STEP_FACTOR, EVALUATION_FACTOR = 1.3, 1.35
 # Of small layers, most time goes into calling numpy: calls beside each product, and the time of one.

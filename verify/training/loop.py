@@ -4,13 +4,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from meanfield.errors import InvalidParameterError
+from meanfield.store import MISSING, Store
 from meanfield.sweeps import sweep
 from verify.training.configuration import TrainingConfig
 from verify.training.operating_point import resolved
 from verify.training.record import TrainingRecord
 from verify.training.run import Training
-from verify.training.storage import load, save
 
 __all__ = ["train"]
 
@@ -77,21 +76,18 @@ def train(
 
 def _run(config: TrainingConfig, *, folder, resume, max_memory, progress) -> TrainingRecord:
     run = Training(resolved(config), max_memory=max_memory)
-    path = None if folder is None else _checkpoint_path(folder, resume)
-    if path is not None and (state := load(path, run.key)) is not None:
+    checkpoint = None if folder is None else _checkpoint(folder, run, resume)
+    if checkpoint is not None and (state := checkpoint.load(0)) is not MISSING:
         run.restore(state)
     while not run.finished:
         run.advance()
         if progress is not None:
             progress(run.epoch, config.epochs)
-        if path is not None and run.measured:
-            save(path, run.key, run.state())
+        if checkpoint is not None and run.measured:
+            checkpoint.replace(0, run.state())
     return run.record()
 
 
-def _checkpoint_path(folder: Path, resume: bool) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "checkpoint.npz"
-    if path.exists() and not resume:
-        raise InvalidParameterError(f"folder must hold no run unless it is to be resumed, got {folder.name!r}")
-    return path
+def _checkpoint(folder: Path, run: Training, resume: bool) -> Store:
+    parameters = {"config": run.config.to_dict(), "data": run.data.checksum}
+    return Store(folder, function="train", parameters=parameters, seed=run.config.seed, resume=resume)

@@ -16,7 +16,6 @@ from verify.training.network import Workspace, backward, forward, outputs_of
 from verify.training.optimisers import Adam, Momentum, Optimiser, optimiser_class
 from verify.training.parameters import MANIFOLD, SCALES, Shape, as_layers, draw, layers_of, through_scales
 from verify.training.record import TrainingRecord
-from verify.training.storage import run_key
 
 __all__ = ["Training"]
 
@@ -51,7 +50,6 @@ class Training:
         self.loss = loss_named(config.loss)
         self.manifold = _manifold_of(config)
         self.optimiser = _optimiser_of(config)
-        self.key = run_key(function="train", config=config.to_dict(), data_checksum=data.checksum)
         self.blocks = self._drawn()
         self._weights = {name: np.empty_like(self.blocks[name]) for name in MANIFOLD}
         self._gradients = {name: np.empty_like(block) for name, block in self.blocks.items()}

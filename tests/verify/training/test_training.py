@@ -1,7 +1,6 @@
 """Whole runs: the same bits with and without a break, divergence, and what is measured on the way."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -15,13 +14,13 @@ import pytest
 import meanfield as mf
 import verify
 from meanfield.errors import InvalidParameterError
+from meanfield.store import MISSING
 from verify.training.configuration import TrainingConfig
 from verify.training.cost import memory_needed, seconds_needed
-from verify.training.loop import train
+from verify.training.loop import _checkpoint, train
 from verify.training.parameters import Shape
 from verify.training.record import SERIES
 from verify.training.run import Training
-from verify.training.storage import load
 
 TINY = TrainingConfig(
     data="teacher",
@@ -132,19 +131,25 @@ def test_runs_of_one_seed_start_alike_on_every_manifold():
     assert len(losses) == 1
 
 
-@pytest.mark.parametrize("manifold", RATES)
-def test_a_broken_run_goes_on_to_the_same_bits(tmp_path, manifold):
-    config = replace(TINY, manifold=manifold, rate=RATES[manifold])
+class StopError(Exception):
+    """Ends a run from its progress."""
 
-    class StopError(Exception):
-        pass
+
+def stop_after(last, config, folder):
+    """Run to an epoch, its checkpoint written, and break off in the next."""
 
     def stop(epoch, _epochs):
-        if epoch == 3:
+        if epoch > last:
             raise StopError
 
     with pytest.raises(StopError):
-        train(config, folder=tmp_path, progress=stop)
+        train(config, folder=folder, progress=stop)
+
+
+@pytest.mark.parametrize("manifold", RATES)
+def test_a_broken_run_goes_on_to_the_same_bits(tmp_path, manifold):
+    config = replace(TINY, manifold=manifold, rate=RATES[manifold])
+    stop_after(2, config, tmp_path)
     with pytest.raises(InvalidParameterError, match="must hold no run unless"):
         train(config, folder=tmp_path)
     seen = []
@@ -175,8 +180,8 @@ def test_kill_9_and_resume_end_in_the_same_bits(tmp_path):
     worker.stdout.close()
     # The file on disk is of some epoch before the end; the last epochs are cut off here to save time.
     run = Training(replace(LONG, **point()))
-    state = load(tmp_path / "checkpoint.npz", run.key)
-    assert state is not None
+    state = _checkpoint(tmp_path, run, True).load(0)
+    assert state is not MISSING
     assert int(state["epoch"]) >= 10
     run.restore(state)
     whole = Training(replace(LONG, **point()))
@@ -195,9 +200,9 @@ def point():
 
 def test_a_folder_of_another_run_is_refused_by_the_setting_that_differs(tmp_path):
     train(replace(TINY, epochs=0), folder=tmp_path)
-    with pytest.raises(InvalidParameterError, match=r"its config\.rate is 0\.0003, now 0\.02"):
+    with pytest.raises(InvalidParameterError, match=r"its parameters\.config\.rate is 0\.0003, now 0\.02"):
         train(replace(TINY, epochs=0, rate=0.02), folder=tmp_path, resume=True)
-    with pytest.raises(InvalidParameterError, match=r"config\.data"):
+    with pytest.raises(InvalidParameterError, match=r"parameters\.config\.data"):
         train(replace(TINY, epochs=0, data="digits"), folder=tmp_path, resume=True)
 
 
@@ -207,7 +212,7 @@ def test_a_folder_of_another_run_is_refused_by_the_setting_that_differs(tmp_path
 def test_a_damaged_checkpoint_is_found_and_made_again(tmp_path, damage):
     config = replace(TINY, epochs=2)
     whole = train(config, folder=tmp_path)
-    path = tmp_path / "checkpoint.npz"
+    (path,) = tmp_path.glob("*.cell")
     path.write_bytes(damage(path.read_bytes()))
     assert same_bits(train(config, folder=tmp_path, resume=True), whole)
 
@@ -219,22 +224,21 @@ from tests.verify.training.test_training import TINY
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
 try:
-    loop.train(TINY, folder=sys.argv[1])
+    loop.train(TINY, folder=sys.argv[1], resume=True)
 except OSError as error:
     print(error.filename, error.strerror)
 """
 
 
 def test_a_full_disk_stops_with_the_files_name_and_loses_nothing(tmp_path):
-    train(replace(TINY, epochs=0, width=4, depth=1), folder=tmp_path)
-    path = tmp_path / "checkpoint.npz"
+    stop_after(1, TINY, tmp_path)
+    (path,) = tmp_path.glob("*.cell")
     kept = path.read_bytes()
-    assert len(kept) > 0
-    path.rename(tmp_path / "kept")
     done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == f"{path} File too large"
-    assert [found.name for found in tmp_path.iterdir()] == ["kept"]
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+    assert path.read_bytes() == kept
+    assert sorted(found.name for found in tmp_path.iterdir()) == [path.name, "run.json"]
+    assert same_bits(train(TINY, folder=tmp_path, resume=True), train(TINY))
 
 
 @pytest.mark.parametrize(
@@ -332,20 +336,25 @@ def test_memory_is_predicted_and_refused():
 
 
 MEASURE = """
-import resource, sys
+import re
 from dataclasses import replace
 from verify.training import loop
 from verify.training.configuration import TrainingConfig
 small = TrainingConfig(data="teacher", depth=1, width=8, epochs=1, fisher_samples=2, jacobian_samples=1)
 large = replace(small, depth=8, width=300, batch_size=1000, fisher_samples=40)
+def peak():
+    with open("/proc/self/status") as file:
+        return int(re.search(r"VmHWM:\\s+(\\d+)", file.read())[1])
 loop.train(small)
-before = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+with open("/proc/self/clear_refs", "w") as file:
+    file.write("5")  # forgets the peak so far
+before = peak()
 loop.train(large)
-print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(1024 * (peak() - before))
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the memory in use from /proc")
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads the peak of memory from /proc")
 def test_the_predicted_memory_covers_what_is_used():
     """And not by more than a factor: 8 x 300 in a process of its own, above what a tiny run holds."""
     done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)

@@ -1,5 +1,6 @@
 """An experiment from start to end: rates are searched, networks trained, tables made, claims judged."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -8,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from meanfield.errors import InvalidParameterError
 from meanfield.results import Result
+from meanfield.store import Store
 from meanfield.sweeps import sweep
 from verify.training.cost import refuse_memory
 from verify.training.data import load as load_data
@@ -21,7 +22,6 @@ from verify.training.experiments.summary import summary_rows
 from verify.training.experiments.tables import Tables, columns_of, csv_text, read_tables, tables_of
 from verify.training.loop import train
 from verify.training.record import TrainingRecord, from_arrays, to_arrays
-from verify.training.storage import load, run_key, save, save_text
 
 __all__ = ["Experiment", "experiment", "judged", "read_experiment", "write_tables"]
 
@@ -94,13 +94,12 @@ def experiment(
     .. [1] P. A. Sokol, I. M. Park, arXiv:1810.03785, section 4.
     """
     refuse_memory(predict_cost(plan).bytes_each, max_memory)
-    place = None if folder is None else _claimed(Path(folder), plan, resume)
-    work = partial(_task, place)
+    place = None if folder is None else Path(folder)
     trials = plan.trials()
-    tried = sweep(work, trials, executor=executor, progress=progress)
+    tried = _records("search", plan, trials, place, resume, executor, progress)
     chosen = _best_rates(trials, tried)
     runs = plan.runs(chosen)
-    records = sweep(work, runs, executor=executor, progress=progress)
+    records = _records("runs", plan, runs, place, resume, executor, progress)
     tables = tables_of(list(zip(trials, tried, strict=True)), list(zip(runs, records, strict=True)), chosen, plan.goal)
     found = judged(tables, plan=plan.to_dict())
     if place is not None:
@@ -133,35 +132,30 @@ def write_tables(found: Experiment, folder: Path) -> None:
     tables = {name: getattr(found.tables, name) for name in ("search", "runs", "courses")}
     tables |= {"summary": columns_of(found.summary), "claims": columns_of([claim.to_dict() for claim in found.claims])}
     for name, table in tables.items():
-        save_text(folder / f"{name}.csv", csv_text(table))
+        (folder / f"{name}.csv").write_text(csv_text(table), encoding="utf-8")
 
 
-def _claimed(folder: Path, plan: Plan, resume: bool) -> Path:
-    """The folder, marked as that of this plan."""
-    (folder / "tasks").mkdir(parents=True, exist_ok=True)
-    checksum = load_data(plan.training.data, plan.training.data_path).checksum
-    key = run_key(function="experiment", plan=plan.to_dict(), data_checksum=checksum)
-    mark = folder / "plan.npz"
-    if mark.exists() and not resume:
-        raise InvalidParameterError(f"folder must hold no experiment unless it is to be resumed, got {folder.name!r}")
-    if load(mark, key) is None:
-        save(mark, key, {})
-    return folder
-
-
-def _task(folder: Path | None, run: Run) -> TrainingRecord:
-    """One run: read from the folder if it is finished there, else trained, from its checkpoint if it has one."""
+def _records(
+    stage: str, plan: Plan, runs: Sequence[Run], folder: Path | None, resume: bool, executor, progress
+) -> list[TrainingRecord]:
+    """The records of the runs of one stage: from the folder where they are finished, else trained."""
     if folder is None:
-        return train(run.config)
-    path, checkpoint = folder / "tasks" / f"{run.name}.npz", folder / "tasks" / run.name
-    key = run_key(function="experiment", config=run.config.to_dict())
-    if (arrays := load(path, key)) is not None:
-        return from_arrays(arrays)
-    record = train(run.config, folder=checkpoint, resume=True)
-    save(path, key, to_arrays(record))
-    (checkpoint / "checkpoint.npz").unlink(missing_ok=True)
-    checkpoint.rmdir()
-    return record
+        return [from_arrays(found) for found in sweep(_trained, runs, executor=executor, progress=progress)]
+    checksum = load_data(plan.training.data, plan.training.data_path).checksum
+    parameters = {"plan": plan.to_dict(), "data": checksum, "runs": [run.name for run in runs]}
+    store = Store(folder / stage, function=f"experiment, {stage}", parameters=parameters, resume=resume)
+    work = partial(_trained, checkpoints=folder / "checkpoints")
+    return [from_arrays(found) for found in sweep(work, runs, executor=executor, progress=progress, store=store)]
+
+
+def _trained(run: Run, *, checkpoints: Path | None = None) -> dict[str, Any]:
+    """One run, from its checkpoint if it has one, as arrays."""
+    if checkpoints is None:
+        return to_arrays(train(run.config))
+    folder = checkpoints / run.name
+    record = train(run.config, folder=folder, resume=True)
+    shutil.rmtree(folder)
+    return to_arrays(record)
 
 
 def _best_rates(
