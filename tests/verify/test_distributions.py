@@ -145,3 +145,60 @@ def test_bad_samples_are_named(samples, rule):
         verify.compare_spectrum(samples, LinearGaussian(1))
     with pytest.raises(mf.InvalidParameterError, match="level must be in"):
         verify.compare_spectrum({50: np.ones((3, 50))}, LinearGaussian(1), level=1.0)
+
+
+# The package's own laws against its own networks: both ensembles, atoms, and laws that have to fail.
+
+NETWORKS = {"widths": (50, 100), "networks": 12}
+
+
+@cache
+def networks_of(phi, sigma_w, sigma_b, q0, depth, weights):
+    return {
+        width: verify.jacobian_singular_values(
+            phi,
+            sigma_w,
+            sigma_b,
+            width=width,
+            depth=depth,
+            networks=NETWORKS["networks"],
+            weights=weights,
+            q0=q0,
+            seed=9,
+        )
+        ** 2
+        for width in NETWORKS["widths"]
+    }
+
+
+POINTS = [("tanh", 0.1, 8), ("hard_tanh", 0.2, 6), ("erf", 0.5, 3)]
+
+
+@pytest.mark.parametrize(("phi", "q_star", "depth"), POINTS)
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+def test_laws_hold_for_their_networks_and_fail_for_the_other_ensemble(phi, q_star, depth, weights):
+    point = mf.critical_point(phi, q_star=q_star)
+    at = (phi, point.sigma_w, point.sigma_b)
+    law = mf.jacobian_spectrum(*at, depth=depth, weights=weights, q0=point.q_star)
+    right = verify.compare_spectrum(networks_of(*at, point.q_star, depth, weights), law)
+    assert right.passed, right.verdict
+    assert len(right.atoms) == len(law.atoms)
+    other = {"gaussian": "orthogonal", "orthogonal": "gaussian"}[weights]
+    assert not verify.compare_spectrum(networks_of(*at, point.q_star, depth, other), law).passed
+
+
+def test_a_law_off_in_q_star_fails():
+    point = mf.critical_point("tanh", q_star=0.1)
+    wrong = mf.critical_point("tanh", q_star=0.13)
+    law = mf.jacobian_spectrum("tanh", wrong.sigma_w, wrong.sigma_b, depth=8, weights="orthogonal", q0=wrong.q_star)
+    measured = networks_of("tanh", point.sigma_w, point.sigma_b, point.q_star, 8, "orthogonal")
+    assert not verify.compare_spectrum(measured, law).passed
+
+
+def test_layers_off_the_fixed_point_have_laws_of_their_own():
+    at = ("tanh", 1.6, 0.2)
+    law = mf.jacobian_spectrum(*at, depth=4, weights="orthogonal", q0=0.1)
+    measured = networks_of(*at, 0.1, 4, "orthogonal")
+    assert verify.compare_spectrum(measured, law).passed
+    settled = mf.jacobian_spectrum(*at, depth=4, weights="orthogonal")
+    assert not verify.compare_spectrum(measured, settled).passed
