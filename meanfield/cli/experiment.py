@@ -1,12 +1,11 @@
 """``meanfield experiment``: a grid of training runs with tuned rates, its four figures, and what they show."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from meanfield.cli.long_runs import folder_options
+from meanfield.cli.long_runs import LONG, folder_options, kept_in
 from meanfield.cli.options import declare, workers_option
 from meanfield.cli.output import Answer, deliver, document, echo, print_table, write_bytes
 
@@ -49,14 +48,13 @@ def command(
         _report(read_experiment(place), place, as_json=as_json, output=output)
         return
     plan = _plan(laptop, paper, config, data_path)
-    if predict or sys.stderr.isatty():
-        _announce(plan, workers)
+    _announce(plan, workers, predict)
     if predict:
         return
     from meanfield.cli.pool import pool
     from verify import experiment
 
-    with pool(workers, "training runs") as executor:
+    with kept_in(place), pool(workers, "training runs") as executor:
         found = experiment(plan, folder=place, resume=resume, max_memory=max_memory, executor=executor)
     _report(found, place, as_json=as_json, output=output)
 
@@ -72,11 +70,13 @@ def _plan(laptop: bool, paper: bool, config: Path | None, data_path: str | None)
     return shipped_plan("paper" if paper else "laptop", **changes)
 
 
-def _announce(plan, workers: int) -> None:
-    """Time and memory, before the start."""
+def _announce(plan, workers: int, asked: bool) -> None:
+    """Time and memory, before the start, if it is asked for or will take long."""
     from verify.training.experiments.cost import predict_cost
 
     cost = predict_cost(plan)
+    if not asked and cost.core_seconds < LONG:
+        return
     minutes = cost.core_seconds / workers / 60
     span = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"
     click.echo(

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-__all__ = ["MemorySize", "announce", "epoch_bar", "folder_options", "kept_in"]
+__all__ = ["LONG", "MemorySize", "announce", "epoch_bar", "folder_options", "kept_in"]
 
 LONG = 10.0  # seconds from which a run is announced
 

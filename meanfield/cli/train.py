@@ -2,7 +2,7 @@
 
 import click
 
-from meanfield.cli.long_runs import epoch_bar, folder_options
+from meanfield.cli.long_runs import announce, epoch_bar, folder_options, kept_in
 from meanfield.cli.options import declare, phi_argument, seed_option
 from meanfield.cli.output import Answer, deliver, echo, print_table
 
@@ -76,10 +76,12 @@ def command(phi, folder, resume, max_memory, as_json, output, **settings) -> int
     """
     from meanfield.expressions import as_nonlinearity
     from verify import TrainingConfig, train
+    from verify.training.cost import predicted_cost
 
     nonlinearity = as_nonlinearity(phi)
     config = TrainingConfig(phi=phi, **settings)
-    with epoch_bar("epochs") as progress:
+    announce(*predicted_cost(config), max_memory)
+    with kept_in(folder), epoch_bar("epochs") as progress:
         record = train(config, folder=folder, resume=resume, max_memory=max_memory, progress=progress)
 
     def show() -> None:

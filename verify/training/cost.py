@@ -6,9 +6,10 @@ import numpy as np
 
 from meanfield.errors import InvalidParameterError
 from verify.training.configuration import TrainingConfig
+from verify.training.data import load
 from verify.training.parameters import Shape
 
-__all__ = ["measurement_seconds", "memory_needed", "refuse_memory", "seconds_needed"]
+__all__ = ["measurement_seconds", "memory_needed", "predicted_cost", "refuse_memory", "seconds_needed"]
 
 # Copies of the parameters in memory: themselves, the layers made of them, gradients, Adam's two memories, and as many
 # as there are of parameters and memories in a checkpoint while it is written.
@@ -17,6 +18,16 @@ PARAMETER_COPIES = 8
 STEP_FACTOR, EVALUATION_FACTOR = 1.3, 1.35
 # Of small layers, most time goes into calling numpy: calls beside each product, and the time of one.
 CALLS, SECONDS_OF_CALL = 3, 5e-6
+
+
+def predicted_cost(config: TrainingConfig) -> tuple[int, float]:
+    """Bytes and seconds on one core of one run, its measurements included."""
+    data = load(config.data, config.data_path)
+    shape = Shape(dim=data.dim, width=config.width, depth=config.depth, outputs=data.classes)
+    samples = len(data.train_inputs)
+    measured = min(config.epochs + 1, 3 + config.epochs // config.measure_every)
+    seconds = seconds_needed(config, shape, samples) + measured * measurement_seconds(config, shape)
+    return memory_needed(config, shape, samples + len(data.test_inputs)), seconds
 
 
 def memory_needed(config: TrainingConfig, shape: Shape, samples: int) -> int:

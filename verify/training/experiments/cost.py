@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-from verify.training.cost import measurement_seconds, memory_needed, seconds_needed
-from verify.training.data import load
+from verify.training.cost import predicted_cost
 from verify.training.experiments.plan import Plan
-from verify.training.parameters import Shape
 
 __all__ = ["Prediction", "predict_cost"]
 
@@ -31,20 +29,12 @@ class Prediction:
 
 def predict_cost(plan: Plan) -> Prediction:
     """Time and memory of `plan`, from the size of the data and the time of one matrix product measured now."""
-    data = load(plan.training.data, plan.training.data_path)
-    training = plan.training
-    shape = Shape(dim=data.dim, width=training.width, depth=training.depth, outputs=data.classes)
-    samples = len(data.train_inputs)
     trials = plan.trials()
     runs = len(plan.groups) * len(plan.q_star) * plan.seeds
-
-    def seconds(run_config, measured: int) -> float:
-        return seconds_needed(run_config, shape, samples) + measured * measurement_seconds(run_config, shape)
-
-    measured = 2 + training.epochs // training.measure_every
-    total = len(trials) * seconds(trials[0].config, 3) + runs * seconds(training, measured)
+    _, trial_seconds = predicted_cost(trials[0].config)
+    bytes_each, run_seconds = predicted_cost(plan.training)
     return Prediction(
         tasks=len(trials) + runs,
-        core_seconds=total,
-        bytes_each=memory_needed(training, shape, samples + len(data.test_inputs)),
+        core_seconds=len(trials) * trial_seconds + runs * run_seconds,
+        bytes_each=bytes_each,
     )
