@@ -55,6 +55,7 @@ MEANFIELD_FLOORS = {
     "length_search": 6,
     "equilibrium_grids": 6,
     "criticality": 7,
+    "map_curves": 7,
     "neural_kernels": 7,
     "layer_laws": 7,
     "jacobian": 8,
@@ -65,6 +66,7 @@ MEANFIELD_FLOORS = {
     "initialization": 9,
     "plotting": 10,
     "report": 10,
+    "explorer": 10,
     "cli": 11,
     "__main__": 11,
 }
