@@ -60,6 +60,8 @@ SHOWN = (
 @click.option("--rate", type=float, default=3e-4, show_default=True, help="Rate of the hidden weights.")
 @click.option("--scale-rate", type=float, default=0.01, show_default=True, help="Rate of their scales.")
 @click.option("--readout-rate", type=float, default=0.01, show_default=True, help="Rate of read-out and biases.")
+@click.option("--penalty", type=float, default=0.1, show_default=True, help="Oblique: how much columns are kept apart.")
+@click.option("--clip", type=float, default=0.1, show_default=True, help="Oblique: longest column of a gradient.")
 @click.option("--batch-size", type=int, default=100, show_default=True, help="Samples of a step.")
 @click.option("--epochs", type=int, default=20, show_default=True, help="Passes through the training set.")
 @click.option("--measure-every", type=int, default=5, show_default=True, help="Epochs between costly measurements.")

@@ -12,23 +12,15 @@ import numpy as np
 from meanfield.errors import InvalidParameterError
 from meanfield.results import Result
 from verify.training.experiments.plan import Run
-from verify.training.record import TrainingRecord
+from verify.training.record import SERIES, TrainingRecord
 
 __all__ = ["Tables", "columns_of", "csv_text", "epochs_to", "read_tables", "tables_of"]
 
 Table = Mapping[str, np.ndarray]
 
 WORDS = ("group", "status")
-COURSE = (
-    "train_loss",
-    "test_accuracy",
-    "lambda_max",
-    "condition_number",
-    "numerical_rank",
-    "sigma_max_jacobian",
-    "orthogonality_defect",
-    "ntk_drift",
-)
+# What stands in the row of a run as it was before the first step.
+STARTING = ("lambda_max", "condition_number", "numerical_rank", "sigma_max_jacobian")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,7 +92,7 @@ def _trial_row(run: Run, record: TrainingRecord, chosen) -> dict[str, Any]:
 
 
 def _run_row(run: Run, record: TrainingRecord, goal: float) -> dict[str, Any]:
-    start = {f"{name}_start": getattr(record, name)[0] for name in COURSE[2:6]}
+    start = {f"{name}_start": getattr(record, name)[0] for name in STARTING}
     return {
         **_place(run),
         "rate": run.config.rate,
@@ -116,7 +108,7 @@ def _run_row(run: Run, record: TrainingRecord, goal: float) -> dict[str, Any]:
 
 
 def _course_rows(run: Run, record: TrainingRecord) -> list[dict[str, Any]]:
-    series = {name: getattr(record, name) for name in COURSE}
+    series = {name: getattr(record, name) for name in SERIES}
     return [
         {**_place(run), "epoch": epoch, **{name: values[number] for name, values in series.items()}}
         for number, epoch in enumerate(record.epochs.tolist())
