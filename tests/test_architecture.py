@@ -76,6 +76,7 @@ VERIFY_FLOORS = {
     "correlation": 0,
     "kernels": 1,
     "networks": 2,
+    "lanczos": 1,
     "linearization": 2,
     "signals": 3,
     "curvature": 3,

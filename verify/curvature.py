@@ -11,11 +11,11 @@ matrix (1/T) (R^T J)(R^T J)^T, whose index is t*k + j for column j of the k colu
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from meanfield.arguments import choice, integer, scalar
-from meanfield.errors import ConvergenceError, InvalidParameterError
+from meanfield.errors import InvalidParameterError
 from meanfield.results import Result
+from verify.lanczos import largest_eigenvalues
 from verify.linearization import (
     Layers,
     SampleBlocks,
@@ -192,7 +192,8 @@ def top_eigenvalues(
     -----
     The iteration runs in the space of the T k outputs, not in that of the P parameters: it applies
     (1/T) (R^T J)(R^T J)^T by one backward pass, which makes a direction, and one forward pass, which applies it. Its
-    vectors are short, so keeping them orthogonal costs nothing. Blocks of inputs whose activations do not fit into
+    vectors are short, so keeping them orthogonal costs nothing; several eigenvalues are sought with a block of as many
+    vectors, since outliers may be equal. Blocks of inputs whose activations do not fit into
     1 GiB are linearised again at every product.
 
     Examples
@@ -207,25 +208,25 @@ def top_eigenvalues(
     top = integer("count", count, low=1)
     scalar("tolerance", tolerance, low=0.0, open_low=True)
     operator = _GramOperator(*checked_layers(layers, phi, X), output)
-    size = operator.shape[0]
+    size = operator.samples * operator.columns
     if top >= size:
         raise InvalidParameterError(f"count must be < {size}, the number of non-zero eigenvalues, got {top}")
-    # Outliers lie close to vectors that do not change from input to input.
-    start = np.tile(np.linspace(1.0, 2.0, operator.columns), operator.samples)
-    try:
-        values, vectors = eigsh(
-            operator, k=top, which="LA", v0=start, tol=tolerance, ncv=min(size, max(2 * top + 1, 20))
-        )
-    except ArpackNoConvergence as failure:
-        raise ConvergenceError(f"Lanczos iterations did not converge: {failure}", failure.eigenvalues) from None
-    products = operator.products
-    order = np.argsort(values)[::-1]
-    values, vectors = values[order], vectors[:, order]
-    residuals = [np.linalg.norm(operator @ v - value * v) for value, v in zip(values, vectors.T, strict=True)]
-    return TopEigenvalues(values=values, errors=np.array(residuals), products=products)
+    start = _nearly_constant(operator.samples, operator.columns, top)
+    values, errors, products = largest_eigenvalues(operator, start, tolerance=tolerance)
+    return TopEigenvalues(values=values, errors=errors, products=products)
 
 
-class _GramOperator(LinearOperator):
+def _nearly_constant(samples: int, columns: int, count: int) -> np.ndarray:
+    """Vectors to start from, (samples*columns, count): outliers change little from input to input."""
+    if count == 1:
+        return np.tile(np.linspace(1.0, 2.0, columns), samples)[:, None]
+    start = np.random.default_rng(0).standard_normal((samples * columns, count))
+    constant = np.tile(np.eye(columns), (samples, 1))[:, :count]
+    start[:, : constant.shape[1]] = constant
+    return start
+
+
+class _GramOperator:
     """(1/T) (R^T J)(R^T J)^T as a product."""
 
     def __init__(self, layers: Layers, phi, X: np.ndarray, output: str) -> None:
@@ -236,12 +237,8 @@ class _GramOperator(LinearOperator):
         first = self._roots[0]
         self.columns = self._shapes[-1][0][0] if first is None else first.shape[2]
         self.samples = len(X)
-        self.products = 0
-        size = self.samples * self.columns
-        super().__init__(np.dtype(np.float64), (size, size))
 
-    def _matvec(self, x: np.ndarray) -> np.ndarray:
-        self.products += 1
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         vectors = np.split(x.reshape(self.samples, self.columns), self._ends[:-1])
         direction = [(np.zeros(W), np.zeros(b)) for W, b in self._shapes]
         for block, roots, u in zip(self._blocks, self._roots, vectors, strict=True):
