@@ -117,7 +117,7 @@ def test_experiment(terminal, tmp_path, plan):
     words = ("experiment", "sokol-park", "--config", plan, "--folder", folder)
     record = terminal.json(*words)
     assert len(record["summary"]) == 6
-    assert len(record["claims"]) == 12
+    assert len(record["claims"]) == 13
     assert str(tmp_path) not in json.dumps(record)
     for name in ("learning", "start", "curvature", "conditioning"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")

@@ -82,6 +82,11 @@ def test_the_tables_survive_their_files(found, tmp_path):
             else:
                 assert np.array_equal(values, again)
     assert [claim.verdict for claim in judged(read).claims] == [claim.verdict for claim in found.claims]
+    again = verify.read_experiment(tmp_path, goal=TINY.goal)
+    assert np.allclose(again.tables.runs["epochs_to_goal"], found.tables.runs["epochs_to_goal"], rtol=1e-4)
+    lower = verify.read_experiment(tmp_path, goal=1e-3)
+    assert np.isinf(lower.tables.runs["epochs_to_goal"]).all()
+    assert lower.tables.runs["goal"][0] == 1e-3
 
 
 @pytest.mark.parametrize("damage", ["", "group,q_star\neuclidean", "group,q_star\neuclidean,much\n", None])
@@ -231,9 +236,9 @@ def verdicts(tables):
 
 
 def test_a_world_as_in_the_paper_is_reproduced():
-    tables = made_up(paper_time, paper_curvature, condition=lambda group, k: 10.0 ** (4 + (k * 7) % 4))
+    tables = made_up(paper_time, paper_curvature, condition=lambda group, k: 10.0 ** (4 + k))
     assert set(verdicts(tables).values()) == {"reproduced"}
-    assert len(verdicts(tables)) == len(CLAIMS) == 13
+    assert len(verdicts(tables)) == len(CLAIMS) == 14
 
 
 def test_the_opposite_world_is_not():
@@ -244,7 +249,10 @@ def test_the_opposite_world_is_not():
         start = 4.0**-k * (0.5 if group == "linear" else 1.0)
         return lambda epoch: start if epoch == 0 else 0.1 * start * (10.0 if group == "euclidean" else 1.0) * (1 + k)
 
-    found = verdicts(made_up(time, curvature))
+    def condition(group, k):
+        return 10.0 ** (9 - k if group == "euclidean" else 20 + k)
+
+    found = verdicts(made_up(time, curvature, condition=condition))
     found.pop("sigma_max of the Jacobian rises with q_star")  # made to rise in every such world
     assert set(found.values()) == {"not reproduced"}
 
@@ -257,6 +265,7 @@ def test_worlds_of_noise_are_mostly_undecided():
         for name, verdict in verdicts(tables).items():
             decided[name] += verdict != "undecided"
     decided.pop("sigma_max of the Jacobian rises with q_star")  # made to rise in every such world
+    decided.pop("the condition number rises with q_star")  # this one too
     decided.pop("conditioning does not predict speed")  # true in such a world
     # 5 % of 40 is 2; a binomial count exceeds 7 once in a thousand.
     assert max(decided.values()) <= 7

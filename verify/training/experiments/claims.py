@@ -126,7 +126,7 @@ def smallest_is_worst(evidence: Evidence) -> Claim:
     )
 
 
-def _rises(column: str, what: str) -> Callable[[Evidence], Claim]:
+def _rises(column: str, what: str, figure: int = 2) -> Callable[[Evidence], Claim]:
     def claim(evidence: Evidence) -> Claim:
         values = {q: evidence.start(column, "euclidean", q) for q in evidence.lengths}
         pairs = zip(evidence.lengths[1:], evidence.lengths[:-1], strict=True)
@@ -134,7 +134,7 @@ def _rises(column: str, what: str) -> Callable[[Evidence], Claim]:
             {f"{q:g} over {p:g}": values[q] / values[p] for q, p in pairs},
             name=f"{what} rises with q_star",
             statement=f"At the start, {what} of tanh networks rises with q_star.",
-            figure=2,
+            figure=figure,
             statistic=f"{what}, one q_star over the one before",
         )
 
@@ -266,6 +266,7 @@ CLAIMS: tuple[Callable[[Evidence], Claim], ...] = (
     smallest_rises_most,
     euclidean_is_flatter,
     euclidean_is_slower,
+    _rises("condition_number_start", "the condition number", figure=4),
     conditioning_does_not_predict,
 )
 

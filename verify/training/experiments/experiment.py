@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from meanfield.arguments import scalar
 from meanfield.results import Result
 from meanfield.store import Store
 from meanfield.sweeps import sweep
@@ -107,15 +108,22 @@ def experiment(
     return found
 
 
-def read_experiment(folder: str | Path) -> Experiment:
+def read_experiment(folder: str | Path, *, goal: float | None = None) -> Experiment:
     """What the tables in a folder say: search.csv, runs.csv and courses.csv, as an experiment leaves them.
+
+    Parameters
+    ----------
+    folder : path
+    goal : float, > 0, optional
+        Training loss whose time is taken, in the place of the one that the tables were made with.
 
     Raises
     ------
     InvalidParameterError
         A table is missing or is none.
     """
-    return judged(read_tables(folder))
+    tables = read_tables(folder)
+    return judged(tables if goal is None else tables.at_goal(scalar("goal", goal, low=0.0, open_low=True)))
 
 
 def judged(tables: Tables, *, plan: Mapping[str, Any] | None = None) -> Experiment:

@@ -42,6 +42,18 @@ class Tables(Result):
     runs: Table
     courses: Table
 
+    def at_goal(self, goal: float) -> "Tables":
+        """The same runs with another goal."""
+        places = zip(*(self.runs[name].tolist() for name in ("group", "q_star", "seed")), strict=True)
+        times = np.array([epochs_to(goal, *self._losses(*place)) for place in places])
+        runs = {**self.runs, "goal": np.full(len(times), goal), "epochs_to_goal": times}
+        return Tables(search=self.search, runs=runs, courses=self.courses)
+
+    def _losses(self, group: str, q_star: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        table = self.courses
+        rows = (table["group"] == group) & (table["q_star"] == q_star) & (table["seed"] == seed)
+        return table["epoch"][rows], table["train_loss"][rows]
+
 
 def epochs_to(goal: float, epochs: np.ndarray, losses: np.ndarray) -> float:
     """When the loss first falls to `goal`, its logarithm taken as straight between epochs; inf if it never does.
