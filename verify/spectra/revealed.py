@@ -11,6 +11,8 @@ __all__ = ["REVEALED", "RevealedGaussian", "RevealedHaar", "RevealedMatrix"]
 
 # Below this share a vector's part outside the known directions is rounding, not a new direction.
 NEGLIGIBLE = 1e-13
+# Above this share one pass of Gram-Schmidt is orthogonal to rounding (Daniel, Gragg, Kaufman, Stewart 1976).
+AGAIN = 0.7
 
 
 class _Frame:
@@ -139,7 +141,11 @@ def _split(x: np.ndarray, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray, fl
     """Coordinates of x in an orthonormal frame, what is left outside, and its length."""
     known = frame.T @ x
     rest = x - frame @ known
-    # Once more: after the first pass rounding leaves a part of the frame behind.
-    again = frame.T @ rest
-    rest -= frame @ again
-    return known + again, rest, float(np.linalg.norm(rest))
+    length = float(np.linalg.norm(rest))
+    if length < AGAIN * np.linalg.norm(x):
+        # So much has cancelled that rounding leaves a part of the frame behind: once more.
+        again = frame.T @ rest
+        rest -= frame @ again
+        known += again
+        length = float(np.linalg.norm(rest))
+    return known, rest, length
