@@ -167,6 +167,7 @@ def declare(
             click.option("--traceback", is_flag=True, expose_value=False, help="Show where an error comes from."),
             click.option(
                 "--output",
+                "-o",
                 type=OutputFile(suffixes),
                 metavar="FILE",
                 help=f"Write the result to FILE instead; its suffix, {' '.join(suffixes)}, is the format.",

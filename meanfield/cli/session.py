@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 __all__ = ["Session", "close_quietly"]
 
 # Options whose value is a place on this machine, or an address of the user's.
-PATHS = ("--output", "--folder", "--data-path", "--config", "--scheduler")
+PATHS = ("--output", "-o", "--folder", "--data-path", "--config", "--scheduler")
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,8 @@ def test_files_of_every_kind(terminal, tmp_path):
     for suffix in ("png", "pdf", "svg", "csv", "npz", "json"):
         terminal.ok(*words, "--output", tmp_path / f"spectrum.{suffix}")
     assert (tmp_path / "spectrum.png").read_bytes().startswith(b"\x89PNG")
+    terminal.ok(*words, "-o", tmp_path / "short.png")
+    assert str(tmp_path).encode() not in (tmp_path / "short.png").read_bytes()
     with np.load(tmp_path / "spectrum.npz", allow_pickle=False) as arrays:
         assert arrays["singular_values_width_30"].shape == (2, 30)
         assert arrays["atoms"].shape == (2, 2)
