@@ -13,16 +13,51 @@ import numpy as np
 
 __all__ = ["tanh_with_slope"]
 
-DEGREE = 9
 
-
-def _series() -> np.ndarray:
+def _series(degree: int) -> np.ndarray:
     """Coefficients of (exp(r) - 1 - r)/r^2 on |r| <= log(2)/2 by interpolation at Chebyshev points."""
     edge = math.log(2) / 2
     # By its power series: the quotient itself would cancel.
     series = np.polynomial.Polynomial([1 / math.factorial(k + 2) for k in range(20)])
-    fitted = np.polynomial.Chebyshev.interpolate(series, DEGREE, domain=[-edge, edge])
+    fitted = np.polynomial.Chebyshev.interpolate(series, degree, domain=[-edge, edge])
     return fitted.convert(domain=[-1, 1], kind=np.polynomial.Polynomial).coef
+
+
+def _rows_kernel(degree: int):
+    """The loop over the rows of h, with a polynomial of this degree; the compiler unrolls it."""
+
+    @numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+    def tanh_rows(h, bias, numbers, series, digits, z, z_bits, power, power_bits, r, slope):
+        # h <- tanh(v) = m/(m + 2) and slope = 4 e/(e + 1)^2 with v = h + bias, e = exp(2v), m = e - 1.
+        rows, columns = h.shape
+        one, cut, magic, inverse, high, rest = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]
+        for i in range(rows):
+            for j in range(columns):
+                y = h[i, j] + bias[j]
+                y = y + y
+                # Compared this way round, nan goes through.
+                y = cut if y > cut else y
+                y = -cut if y < -cut else y
+                # Adding `magic` rounds to an integer and leaves it, with the exponent's offset, in the lowest bits.
+                z[j] = y * inverse + magic
+                n = z[j] - magic
+                r[j] = (y - n * high) - n * rest
+            for j in range(columns):
+                power_bits[j] = z_bits[j] << digits
+            for j in range(columns):
+                q = r[j]
+                p = series[degree]
+                for k in range(degree - 1, -1, -1):
+                    p = series[k] + q * p
+                p = q + q * q * p
+                m = power[j] * p + (power[j] - one)
+                half = one / (m + (one + one))
+                h[i, j] = m * half
+                part = (power[j] * p + power[j]) * half
+                part = part + part
+                slope[i, j] = (part + part) * half
+
+    return tanh_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +73,7 @@ class _Format:
     offset: int  # of the exponent
     cut: float  # where |y| is cut off, before 2^n leaves the format; tanh is 1 to rounding long before
     integers: type
+    degree: int  # of the polynomial, enough for rounding
 
 
 _FORMATS = {
@@ -48,53 +84,14 @@ _FORMATS = {
         offset=1023,
         cut=700.0,
         integers=np.int64,
+        degree=9,
     ),
     np.dtype(np.float32): _Format(
-        high=0.693359375, rest=-2.12194440054690583e-4, digits=23, offset=127, cut=87.0, integers=np.int32
+        high=0.693359375, rest=-2.12194440054690583e-4, digits=23, offset=127, cut=87.0, integers=np.int32, degree=4
     ),
 }
-_SERIES = _series()
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _tanh_rows(h, bias, numbers, digits, z, z_bits, power, power_bits, r, slope):
-    """h <- tanh(v) = m/(m + 2) and slope = 4 e/(e + 1)^2 with v = h + bias, e = exp(2v), m = e - 1."""
-    rows, columns = h.shape
-    one, cut, magic = numbers[0], numbers[1], numbers[2]
-    inverse, high, rest = numbers[3], numbers[4], numbers[5]
-    c0, c1, c2, c3, c4 = numbers[6], numbers[7], numbers[8], numbers[9], numbers[10]
-    c5, c6, c7, c8, c9 = numbers[11], numbers[12], numbers[13], numbers[14], numbers[15]
-    for i in range(rows):
-        for j in range(columns):
-            y = h[i, j] + bias[j]
-            y = y + y
-            # Compared this way round, nan goes through.
-            y = cut if y > cut else y
-            y = -cut if y < -cut else y
-            # Adding `magic` rounds to an integer and leaves it, with the exponent's offset, in the lowest bits.
-            z[j] = y * inverse + magic
-            n = z[j] - magic
-            r[j] = (y - n * high) - n * rest
-        for j in range(columns):
-            power_bits[j] = z_bits[j] << digits
-        for j in range(columns):
-            q = r[j]
-            p = c8 + q * c9
-            p = c7 + q * p
-            p = c6 + q * p
-            p = c5 + q * p
-            p = c4 + q * p
-            p = c3 + q * p
-            p = c2 + q * p
-            p = c1 + q * p
-            p = c0 + q * p
-            p = q + q * q * p
-            m = power[j] * p + (power[j] - one)
-            half = one / (m + (one + one))
-            h[i, j] = m * half
-            part = (power[j] * p + power[j]) * half
-            part = part + part
-            slope[i, j] = (part + part) * half
+_KERNELS = {dtype: _rows_kernel(form.degree) for dtype, form in _FORMATS.items()}
+_SERIES = {dtype: _series(form.degree).astype(dtype) for dtype, form in _FORMATS.items()}
 
 
 def tanh_with_slope(h: np.ndarray, bias: np.ndarray, slope: np.ndarray) -> None:
@@ -107,10 +104,9 @@ def tanh_with_slope(h: np.ndarray, bias: np.ndarray, slope: np.ndarray) -> None:
     >>> h.tolist(), [f"{each:.6e}" for each in slope[0]]
     ([[0.0, 1.0]], ['1.000000e+00', '1.488030e-43'])
     """
-    format_ = _FORMATS[h.dtype]
-    magic = 1.5 * 2.0**format_.digits + format_.offset
-    numbers = np.array([1.0, format_.cut, magic, 1 / math.log(2), format_.high, format_.rest, *_SERIES], dtype=h.dtype)
-    integers = format_.integers
+    form, integers = _FORMATS[h.dtype], _FORMATS[h.dtype].integers
+    magic = 1.5 * 2.0**form.digits + form.offset
+    numbers = np.array([1.0, form.cut, magic, 1 / math.log(2), form.high, form.rest], dtype=h.dtype)
     z, power, r = np.empty((3, h.shape[1]), dtype=h.dtype)
-    digits, z_bits, power_bits = integers(format_.digits), z.view(integers), power.view(integers)
-    _tanh_rows(h, bias, numbers, digits, z, z_bits, power, power_bits, r, slope)
+    digits, z_bits, power_bits = integers(form.digits), z.view(integers), power.view(integers)
+    _KERNELS[h.dtype](h, bias, numbers, _SERIES[h.dtype], digits, z, z_bits, power, power_bits, r, slope)
