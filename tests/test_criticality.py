@@ -8,9 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given as sample
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import given as sample, settings, strategies as st
 from scipy import integrate
 
 import meanfield as mf

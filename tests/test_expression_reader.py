@@ -4,8 +4,7 @@ import string
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import meanfield as mf
 from meanfield.expression_reader import FUNCTIONS, MAX_DEPTH, MAX_NODES, SPELLINGS, Reader

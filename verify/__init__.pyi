@@ -23,6 +23,11 @@ from verify.curvature_blocks import (
     block_norms as block_norms,
     layerwise_bound as layerwise_bound,
 )
+from verify.finite_width import (
+    Deviation as Deviation,
+    WidthBias as WidthBias,
+    width_bias as width_bias,
+)
 from verify.fisher_networks import (
     FisherOutliers as FisherOutliers,
     FisherSetting as FisherSetting,
@@ -33,11 +38,6 @@ from verify.fisher_networks import (
 from verify.fisher_scatter import (
     CurvatureScatter as CurvatureScatter,
     curvature_scatter as curvature_scatter,
-)
-from verify.finite_width import (
-    Deviation as Deviation,
-    WidthBias as WidthBias,
-    width_bias as width_bias,
 )
 from verify.records import (
     Prediction as Prediction,
