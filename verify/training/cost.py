@@ -11,6 +11,8 @@ from verify.training.parameters import Shape
 
 __all__ = ["measurement_seconds", "memory_needed", "predicted_cost", "refuse_memory", "seconds_needed"]
 
+# Freed memory that the process keeps to use again.
+KEPT_BYTES = 40_000_000
 # Copies of the parameters in memory: themselves, the layers made of them, gradients, Adam's two memories, and as many
 # as there are of parameters and memories in a checkpoint while it is written.
 PARAMETER_COPIES = 8
@@ -41,7 +43,7 @@ def memory_needed(config: TrainingConfig, shape: Shape, samples: int) -> int:
     training = word * (PARAMETER_COPIES * parameters + 2 * batch * (hidden + shape.dim + shape.width))
     rows = config.fisher_samples * shape.outputs
     fisher = 8 * (4 * rows**2 + 2 * rows * shape.width + 2 * config.fisher_samples * hidden)
-    return int(data + training + fisher)
+    return int(data + training + fisher + KEPT_BYTES)
 
 
 def refuse_memory(needed: int, most: int | None) -> None:
