@@ -233,19 +233,20 @@ class _GramOperator:
         self._blocks = SampleBlocks(layers, phi, X)
         self._roots = [output_roots(block.outputs, output) for block in self._blocks]
         self._ends = np.cumsum([len(block) for block in self._blocks])
-        self._shapes = [(W.shape, b.shape) for W, b in layers]
         first = self._roots[0]
-        self.columns = self._shapes[-1][0][0] if first is None else first.shape[2]
+        self.columns = layers[-1][0].shape[0] if first is None else first.shape[2]
         self.samples = len(X)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         vectors = np.split(x.reshape(self.samples, self.columns), self._ends[:-1])
-        direction = [(np.zeros(W), np.zeros(b)) for W, b in self._shapes]
+        direction: list[tuple[np.ndarray, np.ndarray]] = []
         for block, roots, u in zip(self._blocks, self._roots, vectors, strict=True):
             lifted = u if roots is None else np.einsum("tck,tk->tc", roots, u)
-            for (dW, db), (gradient, bias_gradient) in zip(direction, block.pull(lifted), strict=True):
+            parts = block.pull(lifted)
+            for (dW, db), (gradient, bias_gradient) in zip(direction, parts, strict=False):
                 dW += gradient
                 db += bias_gradient
+            direction = direction or parts
         images = []
         for block, roots in zip(self._blocks, self._roots, strict=True):
             moved = block.push(direction)
