@@ -160,13 +160,14 @@ def _spectrum(phi, sigma_w, sigma_b, depth, weights, q0, input_aspect, output_as
     if layers.log_mean == -math.inf:
         return _no_signal(**given, status=status)
     shapes = _SHAPES[weights](depth, input_aspect, output_aspect)
+    log_scale = 2 * depth * math.log(sigma_w)
     products = [
-        FreeProduct(layers.laws(partition), layers.powers, shapes.factors, 2 * depth * math.log(sigma_w) + shapes.log_scale)
+        FreeProduct(layers.laws(partition), layers.powers, shapes.factors, log_scale + shapes.log_scale)
         for partition in (0, 1)
     ]
     spectrum = Spectrum(*products, shapes.mass_at_zero, shapes.share)
     # E lambda^k of the eigenvalues kept is that of all of them times share.
-    log_mean = layers.log_mean + 2 * depth * math.log(sigma_w)
+    log_mean = layers.log_mean + log_scale
     own, other = ((1 + product.relative_variance) / shapes.share - 1 for product in products)
     relative_variance_error = abs(own - other) + layers.unrepresented + _variance_drift(products[0], layers)
     edges = _ends(spectrum, layers)
@@ -214,7 +215,7 @@ def _spectrum(phi, sigma_w, sigma_b, depth, weights, q0, input_aspect, output_as
     )
 
 
-def _layers(phi: Nonlinearity, sigma_w: float, sigma_b: float, depth: int, q0: float | None) -> tuple[LayerLaws, Status]:
+def _layers(phi: Nonlinearity, sigma_w, sigma_b, depth: int, q0: float | None) -> tuple[LayerLaws, Status]:
     if q0 is None:
         point = fixed_point(phi, sigma_w, sigma_b)
         return layer_laws(phi, np.full(depth, point.q_star), np.full(depth, point.error)), point.status

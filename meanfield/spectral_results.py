@@ -6,8 +6,8 @@ import numpy as np
 
 from meanfield.arguments import integer, interval
 from meanfield.errors import ConvergenceError
-from meanfield.freeprob import Lost, SpectralLaw, Spectrum
-from meanfield.results import Result, plain
+from meanfield.freeprob import NOTHING, LostError, SpectralLaw, Spectrum
+from meanfield.results import Result
 
 __all__ = ["SpectralResult"]
 
@@ -27,10 +27,10 @@ class SpectralResult(Result):
     @property
     def _law(self) -> SpectralLaw:
         if self.spectrum is None:
-            return SpectralLaw((), {-math.inf: 1.0})
+            return NOTHING
         try:
             return self.spectrum.law
-        except Lost as lost:
+        except LostError as lost:
             raise ConvergenceError(f"{lost}; the edges, atoms, mean and variance hold all the same", self) from lost
 
     def density(self, lam):

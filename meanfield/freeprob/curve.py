@@ -12,10 +12,11 @@ import numpy as np
 from meanfield.freeprob.edges import Component, Edge
 from meanfield.freeprob.products import FreeProduct, State
 
-__all__ = ["Chart", "Curve", "Lost", "follow"]
+__all__ = ["Chart", "Curve", "LostError", "follow"]
 
 TOLERANCE = 1e-9  # of the last Newton step, relative to w; the step after it would be below rounding
 STALLED = 1e-5
+BACKWARD = 1e-13
 NEWTON_STEPS = 8
 MAX_STEPS = 4000
 FIRST_STEP = 1e-3
@@ -23,10 +24,12 @@ SMALLEST_STEP = 1e-12
 NEGLIGIBLE_MASS = 1e-13
 TOLERABLE_MASS = 1e-9
 NEGLIGIBLE_DENSITY = 1e-16
+SMALLEST_LOG_W = -322.0  # the inverse square of w is still a number
+LARGEST_LOG_W = 700.0
 LARGEST_V = 1e4  # there ln lambda = -1e8, where heavy tails fall so slowly that 1 + m tells their mass
 
 
-class Lost(Exception):
+class LostError(Exception):
     """The curve could not be followed any further."""
 
 
@@ -58,29 +61,28 @@ class Chart:
 
 @dataclass(frozen=True)
 class Curve:
-    """Points of the curve, from v = 0 on: v (n,), w and dw/dv (laws, n); rest: about the mass below the last one."""
+    """Points of the curve, from v = 0 on: v (n,), ln w and its slopes (laws, n); rest: mass below the last one."""
 
     product: FreeProduct
     chart: Chart
     v: np.ndarray
-    w: np.ndarray
-    dw_dv: np.ndarray
+    log_w: np.ndarray
+    slopes: np.ndarray
     rest: float
 
     def at(self, v: np.ndarray) -> State:
         """The solved state at v (n,), by Newton's method from cubic interpolation."""
         right = np.clip(np.searchsorted(self.v, v), 1, len(self.v) - 1)
         left = right - 1
-        h = self.v[right] - self.v[left]
-        s = (v - self.v[left]) / h
-        w = (
-            (1 + 2 * s) * (1 - s) ** 2 * self.w[:, left]
-            + s**2 * (3 - 2 * s) * self.w[:, right]
-            + h * s * (1 - s) * ((1 - s) * self.dw_dv[:, left] - s * self.dw_dv[:, right])
+        log_w = _cubic(
+            v,
+            (self.v[left], self.v[right]),
+            (self.log_w[:, left], self.log_w[:, right]),
+            (self.slopes[:, left], self.slopes[:, right]),
         )
-        state, converged = corrected(self.product, w, self.chart.log_z(v))
+        state, converged = corrected(self.product, np.exp(log_w), self.chart.log_z(v))
         if not converged.all():
-            raise Lost(f"Newton's method fails at ln z = {self.chart.log_z(v[~converged])}")
+            raise LostError(f"Newton's method fails at ln z = {self.chart.log_z(v[~converged])}")
         return state
 
 
@@ -94,10 +96,15 @@ def corrected(product: FreeProduct, w: np.ndarray, log_z: np.ndarray) -> tuple[S
         size = np.abs(step / state.w).max(axis=0)
         done |= (size <= TOLERANCE) | ((size <= STALLED) & (size >= before / 4))
         before = size
-        state = product.state(state.w + np.where(np.isfinite(step), step, 0.0))
+        # In ln w, for far down a step may be of the size of w.
+        relative = np.where(np.isfinite(step), step / state.w, 0.0)
+        state = product.state(state.w * np.exp(relative / np.maximum(1.0, np.abs(relative))))
         if done.all():
             break
-    return state, done & (state.w.imag >= -1e-9 * np.abs(state.w)).all(axis=0)
+    # Next to an edge no step is small, but ln z may be right all the same.
+    off = np.abs(log_z - state.log_z - state.mismatch)
+    done |= off <= BACKWARD * (1 + product.powers.sum())
+    return state, done & (state.w.imag >= -1e-7 * np.abs(state.w)).all(axis=0)
 
 
 def follow(product: FreeProduct, component: Component, mass_at_zero: float) -> Curve:
@@ -105,101 +112,134 @@ def follow(product: FreeProduct, component: Component, mass_at_zero: float) -> C
 
     Raises
     ------
-    Lost
+    LostError
         No step is short enough, or too many are taken.
     """
-    upper, lower = component.upper, component.lower
-    chart = Chart(upper.log_z, None if lower is None else lower.log_z)
-    points, v = [upper.w.astype(np.complex128)], [0.0]
-    derivatives = [_derivative_at(product, upper, chart)]
-    step = FIRST_STEP * (1.0 if lower is not None else math.sqrt(max(1.0, float(product.powers.sum()))))
-    rest = math.inf if lower is None else 0.0
+    walk = _Walk(product, component)
+    step = FIRST_STEP if walk.chart.low is not None else FIRST_STEP * math.sqrt(max(1.0, float(product.powers.sum())))
+    rest = math.inf
     for _ in range(MAX_STEPS):
-        here = v[-1] + step
-        if lower is not None and here >= 1.0:
-            here = 1.0
-        guess = _extrapolated(v, points, derivatives, here)
-        # At an edge that is no square root w is even in v: there is no slope to extrapolate with.
-        tolerated = 0.3 if len(v) > 1 or upper.square_root else 2.0
-        if lower is not None and here == 1.0:
-            w, derivative = lower.w.astype(np.complex128), -_derivative_at(product, lower, chart)
-            state, effort = None, _effort(w, guess, points[-1])
-        else:
-            state, effort = _corrected_state(product, chart, here, guess, points[-1])
-        if not effort <= tolerated:
+        here = min(walk.v[-1] + step, walk.end)
+        point, slope, state, effort = walk.attempt(here)
+        # At an edge that is no square root, or hardly one, there is no slope to extrapolate with.
+        if not effort <= (0.3 if len(walk.v) > 1 else 2.0):
             step /= 2
-            if step >= SMALLEST_STEP * max(v[-1], FIRST_STEP):
+            if step >= SMALLEST_STEP * max(walk.v[-1], FIRST_STEP):
                 continue
-            if rest <= TOLERABLE_MASS and len(v) > 1:
-                break
-            raise Lost(f"the curve of the spectrum is lost at ln z = {chart.log_z(np.array(v[-1])):.6g}")
-        if state is not None:
-            w, derivative = state.w[:, 0], _derivative(chart, state, here)
-            if lower is None:
-                rest = 0.0 if _faded(product, state) else _remainder(state, mass_at_zero)
-        step = (here - v[-1]) * (2.0 if effort < 0.02 else 1.3 if effort < 0.1 else 0.7)
-        v.append(here)
-        points.append(w)
-        derivatives.append(derivative)
-        if here == 1.0 if lower is not None else rest <= NEGLIGIBLE_MASS or here >= LARGEST_V:
+            if abs(rest) > TOLERABLE_MASS:
+                if not _is_below_bulk(product, np.exp(walk.points[-1])):
+                    raise LostError(f"the curve of the spectrum is lost at ln z = {walk.log_z:.6g}")
+                rest = 0.0
             break
+        step = (here - walk.v[-1]) * (2.0 if effort < 0.02 else 1.3 if effort < 0.1 else 0.7)
+        walk.append(here, point, slope, effort)
+        if here == walk.end:
+            rest = 0.0
+            break
+        if walk.chart.low is None and state is not None:
+            rest = 0.0 if _has_faded(product, state) else _remainder(state, mass_at_zero)
+            if abs(rest) <= NEGLIGIBLE_MASS or here >= LARGEST_V or point.real.min() <= SMALLEST_LOG_W:
+                break
     else:
-        raise Lost(f"the curve of the spectrum takes more than {MAX_STEPS} steps")
-    return Curve(product, chart, np.array(v), np.array(points).T, np.array(derivatives).T, rest)
+        raise LostError(f"the curve of the spectrum takes more than {MAX_STEPS} steps")
+    return Curve(product, walk.chart, np.array(walk.v), np.array(walk.points).T, np.array(walk.slopes).T, rest)
 
 
-def _derivative_at(product: FreeProduct, edge: Edge, chart: Chart) -> np.ndarray:
-    """dw/dv at an upper edge, where d ln z = -k dv^2 = curvature dN^2/2; at a lower one it is minus that."""
-    if not edge.square_root:
-        return np.zeros(len(edge.w), dtype=np.complex128)
-    k = 1.0 if chart.low is None else (chart.high - chart.low) * math.pi**2 / 4
-    dN_dw = product.state(edge.w[:, None]).dN_dw[:, 0]
-    return 1j * math.sqrt(2 * k / abs(product.curvature(edge.w))) / dN_dw
+class _Walk:
+    """Steps along the curve above a component: cubic extrapolation of ln w, then Newton's method."""
+
+    def __init__(self, product: FreeProduct, component: Component) -> None:
+        self.product = product
+        self.component = component
+        lower = component.lower
+        self.chart = Chart(component.upper.log_z, None if lower is None else lower.log_z)
+        self.end = math.inf if lower is None else 1.0
+        self.v = [0.0]
+        self.points = [np.log(component.upper.w.astype(np.complex128))]
+        self.slopes = [self._slope_at(component.upper)]
+
+    @property
+    def log_z(self) -> float:
+        return float(self.chart.log_z(np.array(self.v[-1])))
+
+    def attempt(self, here: float) -> tuple[np.ndarray, np.ndarray, State | None, float]:
+        """ln w and its slope at v = here, the state unless that is the end, and how far it is from the extrapolation.
+
+        The distance is relative to the step, infinite where Newton's method fails.
+        """
+        guess = self._extrapolated(here)
+        lower = self.component.lower
+        if lower is not None and here == self.end:
+            point = np.log(lower.w.astype(np.complex128))
+            linear = (point - self.points[-1]) / (here - self.v[-1])
+            return point, linear if lower.kind == "atom" else -self._slope_at(lower), None, self._effort(point, guess)
+        if not (np.isfinite(guess).all() and (guess.imag > -1e-3).all() and np.abs(guess).max() < LARGEST_LOG_W):
+            return guess, guess, None, math.inf
+        state, converged = corrected(self.product, np.exp(guess[:, None]), self.chart.log_z(np.array([here])))
+        point = np.log(state.w[:, 0])
+        slope = -self.chart.slope(np.array(here)) / (state.slope[0] * state.N_slope[:, 0] * state.w[:, 0])
+        return point, slope, state, self._effort(point, guess) if converged[0] else math.inf
+
+    def append(self, here: float, point: np.ndarray, slope: np.ndarray, effort: float) -> None:
+        if len(self.v) == 1 and effort > 0.1 and self.component.upper.kind != "end":
+            self.slopes[0] = (point - self.points[0]) / here
+        self.v.append(here)
+        self.points.append(point)
+        self.slopes.append(slope)
+
+    def _extrapolated(self, here: float) -> np.ndarray:
+        if len(self.v) > 1:
+            return _cubic(here, self.v[-2:], self.points[-2:], self.slopes[-2:])
+        return self.points[0] + here * (1j if self.component.upper.kind == "atom" else self.slopes[0])
+
+    def _slope_at(self, edge: Edge) -> np.ndarray:
+        """d ln w/dv at an upper edge, where d ln z = -k dv^2 = curvature dN^2/2; at a lower one it is minus that."""
+        if edge.kind != "root":
+            return np.zeros(len(edge.w), dtype=np.complex128)
+        k = 1.0 if self.chart.low is None else (self.chart.high - self.chart.low) * math.pi**2 / 4
+        N_slope = self.product.state(edge.w[:, None]).N_slope[:, 0]
+        return 1j * math.sqrt(2 * k / abs(self.product.curvature(edge.w))) / (N_slope * edge.w)
+
+    def _effort(self, point: np.ndarray, guess: np.ndarray) -> float:
+        moved = np.abs(point - self.points[-1])
+        return float((np.abs(point - guess) / np.where(moved > 0, moved, 1.0)).max())
 
 
-def _derivative(chart: Chart, state: State, v: float) -> np.ndarray:
-    return -chart.slope(np.array(v)) / (state.slope[0] * state.dN_dw[:, 0])
-
-
-def _extrapolated(v: list, points: list, derivatives: list, here: float) -> np.ndarray:
-    """w by the cubic through the last two points and slopes."""
-    if len(v) < 2:
-        return points[-1] + (here - v[-1]) * derivatives[-1]
-    h = v[-1] - v[-2]
-    s = (here - v[-2]) / h
+def _cubic(v, ends, points, slopes):
+    """The cubic with the given values and slopes at two ends; also outside of them."""
+    h = ends[1] - ends[0]
+    s = (v - ends[0]) / h
     return (
-        (1 + 2 * s) * (1 - s) ** 2 * points[-2]
-        + s**2 * (3 - 2 * s) * points[-1]
-        + h * s * (1 - s) * ((1 - s) * derivatives[-2] - s * derivatives[-1])
+        (1 + 2 * s) * (1 - s) ** 2 * points[0]
+        + s**2 * (3 - 2 * s) * points[1]
+        + h * s * (1 - s) * ((1 - s) * slopes[0] - s * slopes[1])
     )
-
-
-def _corrected_state(product, chart: Chart, v: float, guess: np.ndarray, previous: np.ndarray):
-    """The solved state, and how far the guess was off relative to the step; infinitely far where Newton fails."""
-    if not (np.isfinite(guess).all() and (guess.imag > -1e-3 * np.abs(guess)).all()):
-        return None, math.inf
-    state, converged = corrected(product, guess[:, None], np.array([chart.log_z(np.array(v))]))
-    return state, _effort(state.w[:, 0], guess, previous) if converged[0] else math.inf
-
-
-def _effort(w: np.ndarray, guess: np.ndarray, previous: np.ndarray) -> float:
-    moved = np.abs(w - previous)
-    return float((np.abs(w - guess) / np.where(moved > 0, moved, 1.0)).max())
 
 
 def density_of_log(state: State) -> np.ndarray:
     """lambda rho(lambda) = -Im m/pi; taken from 1 + m where that is the smaller, to keep the digits of far tails."""
-    small = np.abs(state.one_plus_M) < np.abs(state.M)
-    return -np.where(small, state.one_plus_M.imag, state.M.imag) / math.pi
+    small = np.abs(state.one_plus_m) < np.abs(state.M)
+    return -np.where(small, state.one_plus_m.imag, state.M.imag) / math.pi
 
 
-def _faded(product: FreeProduct, state: State) -> bool:
+def _has_faded(product: FreeProduct, state: State) -> bool:
     """Has the curve passed below what the laws hold?"""
     spread = [(w, law.intervals[0][0]) for w, law in zip(state.w[:, 0], product.laws, strict=True) if law.intervals]
     below = bool(spread) and all(w.real < bottom for w, bottom in spread)
     return below and abs(density_of_log(state)[0]) <= NEGLIGIBLE_DENSITY
 
 
+def _is_below_bulk(product: FreeProduct, w: np.ndarray) -> bool:
+    """Is there next to no mass of the laws below w?"""
+    return all(
+        law.distribution is not None
+        and 0 < x < law.intervals[-1][1]
+        and law.distribution.cdf_of_log(np.log([x]))[0] <= NEGLIGIBLE_MASS
+        for x, law in zip(w.real, product.laws, strict=True)
+    )
+
+
 def _remainder(state: State, mass_at_zero: float) -> float:
-    """About the mass in (0, z): 1 + m less the mass at 0 is E z/(z - X) over X > 0."""
-    return float(abs(state.one_plus_M[0] - mass_at_zero))
+    """The mass F(t) in (0, z): Re(1 + m) less the mass at 0 is F - (pi^2/3) F'' + ... where F varies slowly in t."""
+    dm_dt = -(state.M[0] ** 2) / state.slope[0]
+    return float(state.one_plus_m[0].real - mass_at_zero - math.pi / 3 * dm_dt.imag)

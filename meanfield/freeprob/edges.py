@@ -13,6 +13,9 @@ from meanfield.freeprob.products import FreeProduct
 __all__ = ["Component", "Edge", "log_bottom", "log_top", "point_masses_of", "support"]
 
 NEXT = 1 + 1e-9
+NEXT_LOG = 1e-9
+MASS_ROUNDING = 1e-15
+VANISHED = 1e-9
 
 
 @dataclass(frozen=True)
@@ -35,32 +38,44 @@ def point_masses_of(product: FreeProduct, mass_at_zero: float = 0.0) -> dict[flo
     .. [1] S. Belinschi, The atoms of the free multiplicative convolution of two probability distributions,
        Integral Equations and Operator Theory 46 (2003) 377.
     """
-    used = [(law, float(power)) for law, power in zip(product.laws, product.powers, strict=True) if power]
-    zero = max([mass_at_zero, *(law.mass_at_zero for law, _ in used)])
+    zero = max([mass_at_zero, *(law.mass_at_zero for law, power in _used(product) if power)])
     found = {-math.inf: zero} if zero > 0 else {}
-    heaviest = [max(_positive_atoms(law), default=None) for law, _ in used]
-    of_factors = [factor.atom() for factor in product.factors]
-    if None in heaviest or None in of_factors:
+    heaviest = _heaviest_atoms(product)
+    if heaviest is None:
         return found
-    deficit = sum(defect for defect, _ in of_factors)
-    place = product.log_scale + sum(place for _, place in of_factors)
-    for (mass, location), (_, power) in zip(heaviest, used, strict=True):
-        deficit += power * (1 - mass)
-        place += power * math.log(location)
+    place, mass = heaviest
+    rounding = MASS_ROUNDING * (1 + float(product.powers.sum()))
     # Of masses whose defects sum to less than 1 all but one exceed 1/2, and so are the heaviest of their law.
-    if deficit < 1:
-        found[place] = 1 - deficit
-    for best, (law, _) in zip(heaviest, used, strict=True):
-        for mass, location in _positive_atoms(law):
-            left = 1 - deficit - (best[0] - mass)
-            if left > 0:
-                found[place + math.log(location / best[1])] = left
-    return found
+    candidates = {place: mass}
+    for law, _ in _used(product):
+        best = max(_positive_atoms(law))
+        for other, location in _positive_atoms(law):
+            if location != best[1]:
+                candidates[place + math.log(location / best[1])] = mass - (best[0] - other)
+    return found | {at: left for at, left in candidates.items() if left > rounding}
+
+
+def _used(product: FreeProduct) -> list[tuple[Law, float]]:
+    return [(law, float(power)) for law, power in zip(product.laws, product.powers, strict=True) if power]
 
 
 def _positive_atoms(law: Law) -> list[tuple[float, float]]:
     """(mass, location) of the point masses above 0."""
     return [(float(m), float(a)) for a, m in zip(law.locations, law.masses, strict=True) if a > 0]
+
+
+def _heaviest_atoms(product: FreeProduct) -> tuple[float, float] | None:
+    """ln of the product of every law's heaviest atom, and sum_l mass_l - (L - 1); None if a law or factor has none."""
+    heaviest = [max(_positive_atoms(law), default=None) for law, _ in _used(product)]
+    of_factors = [factor.atom() for factor in product.factors]
+    if None in heaviest or None in of_factors:
+        return None
+    place, mass = product.log_scale, 1.0
+    for defect, at in of_factors:
+        place, mass = place + at, mass - defect
+    for (own, at), (_, power) in zip(heaviest, _used(product), strict=True):
+        place, mass = place + power * math.log(at), mass - power * (1 - own)
+    return place, mass
 
 
 def support(product: FreeProduct) -> tuple[Component, ...]:
@@ -74,7 +89,20 @@ def support(product: FreeProduct) -> tuple[Component, ...]:
         lower = below.high if below is not None else None
         if lower is None or lower.log_z < above.low.log_z:
             found.append(Component(above.low, lower))
-    return tuple(found)
+    return tuple(part for component in found for part in _split(product, component))
+
+
+def _split(product: FreeProduct, component: Component) -> tuple[Component, ...]:
+    """Cut where a point mass has just vanished: there the density is infinite as an inverse square root."""
+    heaviest = _heaviest_atoms(product) if product.powers.sum() > 1 else None
+    if heaviest is None or abs(heaviest[1]) > VANISHED:
+        return (component,)
+    bottom = -math.inf if component.lower is None else component.lower.log_z
+    if not bottom + NEXT_LOG < heaviest[0] < component.upper.log_z - NEXT_LOG:
+        return (component,)
+    w = np.array([max(_positive_atoms(law))[1] for law in product.laws])
+    cut = Edge(w, heaviest[0], "atom")
+    return Component(component.upper, cut), Component(cut, component.lower)
 
 
 def _is_true(product: FreeProduct, gap: Gap) -> bool:
@@ -82,7 +110,7 @@ def _is_true(product: FreeProduct, gap: Gap) -> bool:
 
     A square root edge that is passed before counts as the end of the spectrum all the same.
     """
-    if gap.high is None or gap.high.square_root and gap.low is None:
+    if gap.high is None or (gap.high.kind == "root" and gap.low is None):
         return True
     fading = [law.intervals and law.bottom == 0 for law in product.laws]
     return not any(
@@ -91,7 +119,7 @@ def _is_true(product: FreeProduct, gap: Gap) -> bool:
 
 
 def log_top(product: FreeProduct, edge: Edge) -> float:
-    """ln of the supremum of the continuous spectrum: that of its upper `edge`, unless far tails of a law reach higher."""
+    """ln of the supremum of the continuous spectrum: its upper `edge`, unless far tails of a law reach higher."""
     tails = [law.intervals and law.top > max(law.intervals[-1][1], *law.locations, 0.0) * NEXT for law in product.laws]
     tops = np.array([law.top for law in product.laws])
     if not any(tail and w < top for tail, w, top in zip(tails, edge.w, tops, strict=True)):

@@ -12,7 +12,17 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["CompoundPoisson", "Factor", "Projection", "Semigroup", "Wishart"]
+__all__ = ["CompoundPoisson", "Factor", "Projection", "Semigroup", "Wishart", "log_from_above", "log_from_below"]
+
+
+def log_from_above(x: np.ndarray) -> np.ndarray:
+    """ln x for x in the closed upper half plane, of which rounding may have put those near the axis below it."""
+    return np.log(x) + 2j * math.pi * ((x.imag < 0) & (x.real < 0))
+
+
+def log_from_below(x: np.ndarray) -> np.ndarray:
+    """ln x for x in the closed lower half plane."""
+    return np.log(x) - 2j * math.pi * ((x.imag >= 0) & (x.real < 0))
 
 
 class Factor(Protocol):
@@ -41,7 +51,7 @@ class Wishart:
         return one_plus_m if self.aspect == 1 else 1 + self.aspect * m
 
     def value(self, m, one_plus_m):
-        return self.count * np.log(self._sum(m, one_plus_m))
+        return self.count * log_from_below(self._sum(m, one_plus_m))
 
     def slope(self, m, one_plus_m):
         return self.count * self.aspect / self._sum(m, one_plus_m)
@@ -67,7 +77,7 @@ class Projection:
     p: float
 
     def value(self, m, one_plus_m):
-        return np.log(1 + m / self.p) - np.log(one_plus_m)
+        return log_from_below(1 + m / self.p) - log_from_below(one_plus_m)
 
     def slope(self, m, one_plus_m):
         return 1 / (self.p + m) - 1 / one_plus_m

@@ -1,8 +1,8 @@
 """The real axis outside the supports of the laws of a free product, and the gaps of its spectrum found there.
 
 Outside the spectrum z and every w_l are real and z grows with w; of the w where it does, those count at which ln z has
-argument 0 as a limit from the upper half plane, each factor with its own. A run of such w is a gap of the spectrum. Runs
-pass through point masses of the laws, where N = 0; there the product may have a point mass of its own.
+argument 0 as a limit from the upper half plane, each factor with its own. A run of such w is a gap of the spectrum.
+Runs pass through point masses of the laws, where N = 0; there the product may have a point mass of its own.
 """
 
 import itertools
@@ -30,11 +30,15 @@ KNOWN = 1e-13
 
 @dataclass(frozen=True)
 class Edge:
-    """An end of a component of the spectrum: w (laws,), ln z, and whether the density vanishes there as a square root."""
+    """An end of a component of the spectrum.
+
+    w : (laws,); log_z; kind : "root", a stationary point of ln z, where the density vanishes as a square root; "end",
+    the image of the end of a law's continuous part; "atom", a place inside where a point mass has just vanished.
+    """
 
     w: np.ndarray
     log_z: float
-    square_root: bool
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,9 @@ def _places(law: Law) -> list[tuple[float, float, bool]]:
     """
     ends = [0.0, *(x for interval in law.intervals for x in interval), math.inf]
     outside = list(zip(ends[::2], ends[1::2], strict=True))
-    if law.intervals and law.bottom == 0:
-        one_plus_M = law.transform(np.array([law.intervals[0][0] + 0j])).one_plus_M[0] - law.mass_at_zero
-        outside = outside if abs(one_plus_M) >= SIGNIFICANT else outside[1:]
+    if law.intervals and law.bottom == 0 < law.intervals[0][0]:
+        one_plus_m = law.transform(np.array([law.intervals[0][0] + 0j])).one_plus_m[0] - law.mass_at_zero
+        outside = outside if abs(one_plus_m) >= SIGNIFICANT else outside[1:]
     cells = []
     for low, high in reversed(outside):
         inside = law.locations[(law.locations > low) & (law.locations < high)]
@@ -99,7 +103,7 @@ def gaps_of(product: FreeProduct) -> list[Gap]:
 
 
 class _Chain:
-    """Cells joined by atoms, with d ln z/dw on a grid that is dense at their ends, and the gaps of the spectrum in them."""
+    """Cells joined by atoms, d ln z/dw on a grid that is dense at their ends, and the gaps of the spectrum in them."""
 
     def __init__(self, product: FreeProduct, cells: list[_Cell]) -> None:
         self._product = product
@@ -128,10 +132,10 @@ class _Chain:
     def _end(self, index: int, ends: np.ndarray) -> Edge:
         """The image of the end of a law's continuous part."""
         w = self._matched(index, ends[self._reference[index], None])
-        return Edge(w[:, 0], log_z_at(self._product, w), square_root=False)
+        return Edge(w[:, 0], log_z_at(self._product, w), "end")
 
     def _stationary(self, outside: int, inside: int) -> Edge | None:
-        """The zero of d ln z/dw between neighbouring grid points, the second in the gap; None if z reaches 0 instead."""
+        """The zero of d ln z/dw between two grid points, the second of them in the gap; None if z reaches 0 instead."""
         index = int(self._cell[inside])
         w = self._w[:, inside]
         # A zero across an atom is as close to it as rounding allows.
@@ -146,15 +150,17 @@ class _Chain:
                 return None
             x = brentq(slope, beyond, within, xtol=4e-16 * abs(within), rtol=1e-8)
             w = _polished(self._product, self._matched(index, np.array([x])))[:, 0]
-        return Edge(w, log_z_at(self._product, w[:, None]), square_root=True)
+        return Edge(w, log_z_at(self._product, w[:, None]), "root")
 
     def _slope(self, index: int, w: np.ndarray) -> np.ndarray:
         """d ln z/dw of the cell's reference law, 0 where it is rounding, nan where the argument of z is not 0."""
         product, state = self._product, self._product.state(w)
-        turns = (1 - product.powers.sum()) * (state.one_plus_N.real < 0) + product.powers @ (w < 0)
-        turns = turns - sum(factor.turns(state.M.real, state.one_plus_M.real) for factor in product.factors)
+        if product.is_scaled_law:
+            return 1 / np.abs(w[0]) if w[0, 0] > 0 else np.full(w.shape[1], np.nan)
+        turns = (1 - product.powers.sum()) * (state.one_plus_n.real < 0) + product.powers @ (w < 0)
+        turns = turns - sum(factor.turns(state.M.real, state.one_plus_m.real) for factor in product.factors)
         with np.errstate(invalid="ignore"):
-            slope = state.slope.real * state.dN_dw[self._reference[index]].real
+            slope = state.slope.real * state.N_slope[self._reference[index]].real
             known = np.abs(state.slope.real) > KNOWN * state.slope_size
         return np.where(np.abs(turns) < 1e-6, np.where(known, slope, -0.0), np.nan)
 
@@ -201,7 +207,7 @@ def _polished(product: FreeProduct, w: np.ndarray) -> np.ndarray:
     state = product.state(w)
     for _ in range(POLISHING_STEPS):
         dN = -state.slope.real[0] / product.curvature(w[:, 0])
-        moved = w + (dN + state.gaps.real) / state.dN_dw.real
+        moved = w + (dN + state.gaps.real) / state.N_slope.real
         after = product.state(moved)
         if not abs(after.slope.real[0]) < abs(state.slope.real[0]):
             break
@@ -220,7 +226,7 @@ def same_M(law: Law, grid: np.ndarray, target: Transform) -> np.ndarray:
     Newton's method kept inside the bracket. What rounding leaves enters ln z to second order only, for
     `State.mismatch` has the first.
     """
-    m, one_plus_m = target.M.real, target.one_plus_M.real
+    m, one_plus_m = target.M.real, target.one_plus_m.real
     values = law.transform(grid + 0j).M.real
     right = np.clip(np.searchsorted(-values, -m), 1, len(grid) - 1)
     inside = (m <= values[right - 1]) & (m >= values[right])
@@ -230,7 +236,7 @@ def same_M(law: Law, grid: np.ndarray, target: Transform) -> np.ndarray:
     for _ in range(SOLVER_STEPS if m.size == 1 else GRID_STEPS):
         before, t = x, law.transform(x + 0j)
         M = t.M.real
-        excess = np.where(np.abs(one_plus_m) < 0.5, t.one_plus_M.real - one_plus_m, M - m)
+        excess = np.where(np.abs(one_plus_m) < 0.5, t.one_plus_m.real - one_plus_m, M - m)
         low, high = np.where(excess >= 0, x, low), np.where(excess <= 0, x, high)
         with np.errstate(divide="ignore", invalid="ignore"):
             # In 1/M, which is nearly linear near an atom or far away.

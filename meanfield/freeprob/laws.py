@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.errors import InvalidParameterError
+from meanfield.freeprob.real_line import Distribution
 
 __all__ = ["Law", "Transform", "point_masses"]
 
 _CHUNK = 64  # rows at a time, so that a block of the kernel matrix stays in the cache
-_SQUARES_UNDERFLOW = 1e-140
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Transform:
     """M(w) = E X/(w - X), 1 + M(w) = E w/(w - X) without cancellation at small w, and the derivative M'(w); complex."""
 
     M: np.ndarray
-    one_plus_M: np.ndarray
+    one_plus_m: np.ndarray
     slope: np.ndarray
 
 
@@ -40,6 +40,8 @@ class Law:
         Infimum and supremum of the whole support, far tails included; `top` may be inf.
     sensitivity : complex array (k,), optional
         Derivative of the weights by the law's parameter.
+    distribution : Distribution, optional
+        The continuous part on the real line itself.
     """
 
     nodes: np.ndarray
@@ -50,6 +52,7 @@ class Law:
     bottom: float
     top: float
     sensitivity: np.ndarray | None = None
+    distribution: Distribution | None = None
 
     @property
     def mass_at_zero(self) -> float:
@@ -76,13 +79,13 @@ class Law:
     def transform(self, w: np.ndarray) -> Transform:
         """M and its relatives at complex w of any shape, Im w >= 0."""
         flat = np.ascontiguousarray(w, dtype=np.complex128).ravel()
-        M, one_plus_M, slope = (np.empty_like(flat) for _ in range(3))
+        M, one_plus_m, slope = (np.empty_like(flat) for _ in range(3))
         for start in range(0, flat.size, _CHUNK):
             part = slice(start, start + _CHUNK)
-            M[part], one_plus_M[part], slope[part] = self._chunk(flat[part])
+            M[part], one_plus_m[part], slope[part] = self._chunk(flat[part])
         near = np.abs(M) < 0.5
-        one_plus_M[near] = 1 + M[near]
-        return Transform(M.reshape(w.shape), one_plus_M.reshape(w.shape), slope.reshape(w.shape))
+        one_plus_m[near] = 1 + M[near]
+        return Transform(M.reshape(w.shape), one_plus_m.reshape(w.shape), slope.reshape(w.shape))
 
     def _chunk(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -113,9 +116,6 @@ class Law:
 
 def _reciprocals(w: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Real and imaginary part of 1/(w_i - nodes_k); real arithmetic is several times faster than complex division."""
-    if np.abs(w).min() < _SQUARES_UNDERFLOW:
-        inverse = 1 / (w[:, None] - nodes)
-        return inverse.real, inverse.imag
     x, y = np.subtract.outer(w.real, nodes.real), np.subtract.outer(w.imag, nodes.imag)
     scale = 1 / (x * x + y * y)
     return x * scale, -y * scale

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.freeprob.factors import Factor
+from meanfield.freeprob.factors import Factor, log_from_above
 from meanfield.freeprob.laws import Law
 
 __all__ = ["FreeProduct", "State"]
@@ -22,18 +22,18 @@ __all__ = ["FreeProduct", "State"]
 class State:
     """Where points w lead.
 
-    w : (laws, n); N, dN_dw : (laws, n), N equal for all laws once they are solved for; M, one_plus_M, one_plus_N : (n,)
-    of the first law, and so of the product; log_z : (n,); slope : (n,) d ln z/dN along M_l(w_l) = 1/N, and slope_size the
-    sum of the sizes of its terms;
-    gaps : (laws, n) N of the first law less that of each; mismatch : (n,) what ln z lacks for them, to first order.
+    w : (laws, n); N, N_slope : (laws, n), N equal for all laws once they are solved for; M, one_plus_m, one_plus_n : (n,)
+    of the first law, and so of the product; log_z : (n,); slope : (n,) d ln z/dN along M_l(w_l) = 1/N, and slope_size
+    the sum of the sizes of its terms; gaps : (laws, n) N of the first law less that of each; mismatch : (n,) what ln z
+    lacks for them, to first order.
     """
 
     w: np.ndarray
     N: np.ndarray
-    dN_dw: np.ndarray
+    N_slope: np.ndarray
     M: np.ndarray
-    one_plus_M: np.ndarray
-    one_plus_N: np.ndarray
+    one_plus_m: np.ndarray
+    one_plus_n: np.ndarray
     log_z: np.ndarray
     slope: np.ndarray
     slope_size: np.ndarray
@@ -72,49 +72,57 @@ class FreeProduct:
         laws = sum(float(p) * law.relative_variance for law, p in zip(self.laws, self.powers, strict=True))
         return laws + sum(float(factor.slope(0.0, 1.0)) for factor in self.factors)
 
+    @property
+    def is_scaled_law(self) -> bool:
+        """Is it one law alone, times a constant?"""
+        return len(self.laws) == 1 and self.powers[0] == 1 and not self.factors
+
     def state(self, w: np.ndarray) -> State:
         """Everything at w, shape (laws, n), real or complex."""
         w = w.astype(np.complex128)
         found = [law.transform(points) for law, points in zip(self.laws, w, strict=True)]
-        M, one_plus_M = found[0].M, found[0].one_plus_M
+        M, one_plus_m = found[0].M, found[0].one_plus_m
         with np.errstate(all="ignore"):
             N = np.array([1 / t.M for t in found])
-            dN_dw = np.array([-t.slope / t.M**2 for t in found])
-            one_plus = np.array([t.one_plus_M / t.M for t in found])
+            N_slope = np.array([-t.slope / t.M**2 for t in found])
+            # At a point mass M is infinite and N = 0.
+            one_plus = np.array([np.where(np.abs(t.M) > 1e3, 1 + 1 / t.M, t.one_plus_m / t.M) for t in found])
             # Far down all N are close to -1, and only 1 + N has digits.
             gaps = np.where(np.abs(one_plus) < 0.5, one_plus[0] - one_plus, N[0] - N)
-            one_plus_N = one_plus[0]
+            one_plus_n = one_plus[0]
             power = 1 - self.powers.sum()
-            log_z = self.log_scale + power * np.log(one_plus_N) + self.powers @ np.log(w)
-            slope = power / one_plus_N
+            log_z = self.log_scale + self.powers @ log_from_above(w)
+            if power:
+                log_z = log_z + power * log_from_above(one_plus_n)
+            slope = power / one_plus_n
             size = np.abs(slope)
             for factor in self.factors:
-                log_z = log_z + factor.value(M, one_plus_M)
-                part = M**2 * factor.slope(M, one_plus_M)
+                log_z = log_z + factor.value(M, one_plus_m)
+                part = M**2 * factor.slope(M, one_plus_m)
                 slope, size = slope - part, size + np.abs(part)
-            per_N = self.powers[:, None] / (w * dN_dw)
+            per_N = self.powers[:, None] / (w * N_slope)
             slope, size = slope + per_N.sum(axis=0), size + np.abs(per_N).sum(axis=0)
             mismatch = (per_N * gaps).sum(axis=0)
-        return State(w, N, dN_dw, M, one_plus_M, one_plus_N, log_z, slope, size, gaps, mismatch)
+        return State(w, N, N_slope, M, one_plus_m, one_plus_n, log_z, slope, size, gaps, mismatch)
 
     def newton_step(self, state: State, log_z: np.ndarray) -> np.ndarray:
         """Change of w, shape (laws, n), towards the given ln z and one N for all laws."""
         with np.errstate(all="ignore"):
             dN = (log_z - state.log_z - state.mismatch) / state.slope
-            return (dN + state.gaps) / state.dN_dw
+            return (dN + state.gaps) / state.N_slope
 
     def curvature(self, w: np.ndarray) -> float:
         """d^2 ln z/dN^2 at one solved point, real w (laws,)."""
         state = self.state(w[:, None])
-        m, one_plus_m = state.M[0].real, state.one_plus_M[0].real
-        total = (self.powers.sum() - 1) / state.one_plus_N[0].real ** 2
+        m, one_plus_m = state.M[0].real, state.one_plus_m[0].real
+        total = (self.powers.sum() - 1) / state.one_plus_n[0].real ** 2
         for factor in self.factors:
             total += m**4 * factor.curvature(m, one_plus_m) + 2 * m**3 * factor.slope(m, one_plus_m)
-        for law, power, place, dN_dw in zip(self.laws, self.powers, w, state.dN_dw[:, 0].real, strict=True):
+        for law, power, place, N_slope in zip(self.laws, self.powers, w, state.N_slope[:, 0].real, strict=True):
             t = law.transform(np.array([place]))
             M, slope = t.M[0].real, t.slope[0].real
             second = -law.second_derivative(place).real / M**2 + 2 * slope**2 / M**3
-            total -= power * (1 / (place * dN_dw) ** 2 + second / (place * dN_dw**3))
+            total -= power * (1 / (place * N_slope) ** 2 + second / (place * N_slope**3))
         return float(total)
 
     def sensitivity(self, w: np.ndarray, changes: np.ndarray) -> np.ndarray:
@@ -122,6 +130,8 @@ class FreeProduct:
         total = np.zeros(w.shape[1], dtype=np.complex128)
         for law, power, points, change in zip(self.laws, self.powers, w.astype(np.complex128), changes, strict=True):
             if change and law.sensitivity is not None:
-                moved = -change * law.derivative_by_parameter(points) / law.transform(points).slope
-                total += power * moved / points
+                with np.errstate(invalid="ignore"):
+                    moved = -change * law.derivative_by_parameter(points) / law.transform(points).slope
+                # At the end of a law M may be infinite, whatever the parameter.
+                total += power * np.where(np.isfinite(moved), moved, 0.0) / points
         return total

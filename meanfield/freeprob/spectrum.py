@@ -1,122 +1,108 @@
-"""The spectrum of a free product as a law of t = ln lambda: panels of Legendre series along its curve.
-
-In the charts of `curve` the density is analytic, so that few panels resolve it to rounding, mass and moments are
-integrals of series, and any number of points costs a polynomial each.
-"""
+"""Spectra of free products: edges and atoms at once, the law when it is asked for."""
 
 import functools
 import math
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.polynomial import legendre
 
-from meanfield.freeprob.curve import Chart, Curve, density_of_log, follow
 from meanfield.freeprob.edges import Component, Edge, point_masses_of, support
 from meanfield.freeprob.products import FreeProduct
-from meanfield.quadrature import EPS, NODES, ORDER, TO_LEGENDRE, WEIGHTS
+from meanfield.freeprob.real_line import Distribution
+from meanfield.freeprob.segments import Segment, segment_of
+from meanfield.quadrature import EPS
 
-__all__ = ["SpectralLaw", "Spectrum"]
+__all__ = ["NOTHING", "SpectralLaw", "Spectrum"]
 
-RESOLVED = 1e-12  # unresolved mass of a panel; also its share of the mean and of the second moment
-ROUNDING = 30 * EPS  # of m
-MAX_BISECTIONS = 40
-FIRST_PANELS = 10
 BISECTIONS = 90
 EDGE_ROUNDING = 16 * EPS
 
 
-@dataclass(frozen=True, eq=False)
-class Segment:
-    """The density of v on one component.
-
-    chart; edges (p + 1,) of the panels; series (p, ORDER) Legendre coefficients of the density of v on each;
-    mass (p,) of each; v, t, masses : (p, ORDER) nodes, their ln lambda and quadrature masses; rest : mass below the last
-    edge; error : bound on the mass that is wrong or unresolved; doubt (p,) : bound on the error of the density of v.
-    """
-
-    chart: Chart
-    edges: np.ndarray
-    series: np.ndarray
-    mass: np.ndarray
-    t: np.ndarray
-    masses: np.ndarray
-    rest: float
-    error: float
-    doubt: np.ndarray
-
-    @property
-    def low(self) -> float:
-        return -math.inf if self.chart.low is None else self.chart.low
-
-    @property
-    def total(self) -> float:
-        return float(self.mass.sum()) + self.rest
-
-    def density(self, t: np.ndarray) -> np.ndarray:
-        """Of t = ln lambda, for t inside the component."""
-        v = self.chart.v(t)
-        panel, u, width = self._located(v)
-        density = (legendre.legvander(u, ORDER - 1) * self.series[panel]).sum(axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            density = density / self.chart.slope(v)
-        # At a square root edge 0/0, at a harder one finite/0.
-        density = np.where(np.isnan(density), 0.0, density)
-        return np.where(v > self.edges[-1], 0.0, density)
-
-    def density_error(self, t: np.ndarray) -> np.ndarray:
-        v = self.chart.v(t)
-        with np.errstate(divide="ignore"):
-            return self.doubt[self._located(v)[0]] / self.chart.slope(v)
-
-    def scaled(self, factor: float) -> "Segment":
-        names = ("series", "mass", "masses", "rest", "error", "doubt")
-        return replace(self, **{name: factor * getattr(self, name) for name in names})
-
-    def above(self, t: np.ndarray) -> np.ndarray:
-        """Mass above t."""
-        v = self.chart.v(t)
-        panel, u, width = self._located(v)
-        P = legendre.legvander(u, ORDER)
-        k = np.arange(1, ORDER)
-        rising = np.concatenate([(u + 1)[:, None], (P[:, 2:] - P[:, :-2]) / (2 * k + 1)], axis=1)
-        inside = (rising * self.series[panel]).sum(axis=1) * width / 2
-        before = np.concatenate([[0.0], np.cumsum(self.mass)])[panel]
-        return np.where(v > self.edges[-1], self.total, before + inside)
-
-    def _located(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        panel = np.clip(np.searchsorted(self.edges, v, side="right") - 1, 0, len(self.mass) - 1)
-        width = self.edges[panel + 1] - self.edges[panel]
-        return panel, np.clip(2 * (v - self.edges[panel]) / width - 1, -1.0, 1.0), width
-
-
-@dataclass(frozen=True, eq=False)
-class SpectralLaw:
+class SpectralLaw(ABC):
     """A law of lambda >= 0, kept in t = ln lambda.
 
     Attributes
     ----------
-    segments : tuple of Segment
-        Components of the continuous part, from the top down.
     atoms : dict
         ln location (-inf for 0) to mass.
+    mass : float
+        Total mass found, 1 up to the error.
+    error : float
+        Bound on the error of the cumulative distribution.
+    reach : (float, float)
+        Interval of t that holds the continuous part.
     """
+
+    atoms: dict[float, float]
+    mass: float
+    error: float
+    reach: tuple[float, float]
+
+    @abstractmethod
+    def density_of_log(self, t: np.ndarray) -> np.ndarray:
+        """Density of t = ln lambda at t (n,), which is lambda times that of lambda; atoms are left out."""
+
+    @abstractmethod
+    def density_error(self, t: np.ndarray) -> np.ndarray:
+        """Bound on the error of `density_of_log`."""
+
+    @abstractmethod
+    def cdf_of_log(self, t: np.ndarray) -> np.ndarray:
+        """P(ln lambda <= t), atoms included."""
+
+    @abstractmethod
+    def expectation(self, function) -> float:
+        """E function(t) over lambda > 0, `function` vectorised."""
+
+    @abstractmethod
+    def scaled(self, factor: float) -> "SpectralLaw":
+        """The law with all mass above 0 multiplied by `factor`, and the rest at 0."""
+
+    def log_quantile(self, p: np.ndarray) -> np.ndarray:
+        """Smallest t with P(ln lambda <= t) >= p, -inf where that is lambda = 0; by bisection."""
+        places = [place for place in self.atoms if place > -math.inf]
+        bottom, top = self.reach
+        low, high = np.full(p.shape, min([*places, bottom]) - 1.0), np.full(p.shape, max([*places, top]))
+        if not np.isfinite(low).all():
+            return np.full(p.shape, -math.inf)
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2
+            enough = self.cdf_of_log(middle) >= p
+            low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+        return np.where(p <= self.atoms.get(-math.inf, 0.0), -math.inf, high)
+
+    def _atoms_below(self, t: np.ndarray) -> np.ndarray:
+        return sum((mass * (t >= place) for place, mass in self.atoms.items()), np.zeros(t.shape))
+
+    def _expectation_of_atoms(self, function) -> float:
+        places = np.array([place for place in self.atoms if place > -math.inf])
+        return float((np.array([self.atoms[place] for place in places]) * function(places)).sum())
+
+
+def _scaled_atoms(atoms: dict[float, float], factor: float) -> dict[float, float]:
+    found = {place: factor * mass for place, mass in atoms.items() if place > -math.inf}
+    zero = 1 - factor * (1 - atoms.get(-math.inf, 0.0))
+    # What exact fractions leave at 0 is rounding if it is this small.
+    return found if zero <= 8 * EPS else {-math.inf: zero, **found}
+
+
+@dataclass(frozen=True, eq=False)
+class CurveLaw(SpectralLaw):
+    """The law by its density on each component, from the top down."""
 
     segments: tuple[Segment, ...]
     atoms: dict[float, float]
 
     @functools.cached_property
     def mass(self) -> float:
-        """Total mass found, 1 up to the error."""
         return sum(segment.total for segment in self.segments) + sum(self.atoms.values())
 
     @property
     def error(self) -> float:
-        """Bound on the error of the cumulative distribution."""
         return abs(self.mass - 1) + sum(segment.error for segment in self.segments)
 
     def density_of_log(self, t: np.ndarray) -> np.ndarray:
-        """Density of t = ln lambda, which is lambda times that of lambda; atoms are left out."""
         density = np.zeros(t.shape)
         for segment in self.segments:
             inside = (t <= segment.chart.high) & (t >= segment.low) & np.isfinite(t)
@@ -124,7 +110,6 @@ class SpectralLaw:
         return density
 
     def density_error(self, t: np.ndarray) -> np.ndarray:
-        """Bound on the error of `density_of_log`."""
         error = np.zeros(t.shape)
         for segment in self.segments:
             inside = (t <= segment.chart.high) & (t >= segment.low) & np.isfinite(t)
@@ -132,44 +117,87 @@ class SpectralLaw:
         return error
 
     def cdf_of_log(self, t: np.ndarray) -> np.ndarray:
-        """P(ln lambda <= t), atoms included."""
         below = np.zeros(t.shape)
         for segment in self.segments:
             inside = (t < segment.chart.high) & (t > segment.low)
             below[t >= segment.chart.high] += segment.total
             below[inside] += segment.total - segment.above(t[inside])
-        for place, mass in self.atoms.items():
-            below[t >= place] += mass
-        return below / self.mass
+        return (below + self._atoms_below(t)) / self.mass
 
-    def log_quantile(self, p: np.ndarray) -> np.ndarray:
-        """Smallest t with P(ln lambda <= t) >= p, -inf where that is lambda = 0; by bisection."""
-        places = [place for place in self.atoms if place > -math.inf]
-        bottoms = [float(s.chart.log_z(s.edges[-1])) for s in self.segments]
-        if not places and not bottoms:
-            return np.full(p.shape, -math.inf)
-        low = np.full(p.shape, min(places + bottoms) - 1.0)
-        high = np.full(p.shape, max(places + [s.chart.high for s in self.segments]))
-        for _ in range(BISECTIONS):
-            middle = (low + high) / 2
-            enough = self.cdf_of_log(middle) >= p
-            low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-        return np.where(p <= self.atoms.get(-math.inf, 0.0), -math.inf, high)
+    @property
+    def reach(self) -> tuple[float, float]:
+        return (
+            min((float(s.chart.log_z(s.edges[-1])) for s in self.segments), default=math.inf),
+            max((s.chart.high for s in self.segments), default=-math.inf),
+        )
 
     def expectation(self, function) -> float:
-        """E function(t) over lambda > 0, `function` vectorised."""
         total = sum(float((segment.masses * function(segment.t)).sum()) for segment in self.segments)
-        places = np.array([place for place in self.atoms if place > -math.inf])
-        masses = np.array([self.atoms[place] for place in places])
-        return total + float((masses * function(places)).sum())
+        return total + self._expectation_of_atoms(function)
 
-    def scaled(self, factor: float) -> "SpectralLaw":
-        """The law with all mass above 0 multiplied by `factor`, and the rest at 0."""
+    def scaled(self, factor: float) -> "CurveLaw":
         segments = tuple(segment.scaled(factor) for segment in self.segments)
-        atoms = {place: factor * mass for place, mass in self.atoms.items() if place > -math.inf}
-        zero = 1 - factor * (1 - self.atoms.get(-math.inf, 0.0))
-        # What factors with exact rational masses leave at 0 is rounding if it is this small.
-        return SpectralLaw(segments, atoms if zero <= 8 * EPS else {-math.inf: zero, **atoms})
+        return CurveLaw(segments, _scaled_atoms(self.atoms, factor))
+
+
+@dataclass(frozen=True, eq=False)
+class DirectLaw(SpectralLaw):
+    """The law of a multiple of one random variable, from its distribution on the real line."""
+
+    distribution: Distribution | None
+    other: Distribution | None
+    log_scale: float
+    atoms: dict[float, float]
+    factor: float = 1.0
+
+    @functools.cached_property
+    def _nodes(self) -> tuple[np.ndarray, np.ndarray]:
+        if self.distribution is None:
+            return np.empty(0), np.empty(0)
+        t, masses = self.distribution.nodes()
+        return t + self.log_scale, self.factor * masses
+
+    @functools.cached_property
+    def mass(self) -> float:
+        return float(self._nodes[1].sum()) + sum(self.atoms.values())
+
+    @functools.cached_property
+    def error(self) -> float:
+        t = self._nodes[0]
+        if self.distribution is None or self.other is None or not t.size:
+            return abs(self.mass - 1)
+        difference = self.distribution.cdf_of_log(t - self.log_scale) - self.other.cdf_of_log(t - self.log_scale)
+        return float(np.abs(difference).max()) + abs(self.mass - 1)
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        t = self._nodes[0]
+        return (float(t.min()), float(t.max())) if t.size else (math.inf, -math.inf)
+
+    def density_of_log(self, t):
+        if self.distribution is None:
+            return np.zeros(t.shape)
+        return self.factor * self.distribution.density_of_log(t - self.log_scale)
+
+    def density_error(self, t):
+        if self.distribution is None or self.other is None:
+            return np.zeros(t.shape)
+        own, other = (part.density_of_log(t - self.log_scale) for part in (self.distribution, self.other))
+        return self.factor * (np.abs(own - other) + 64 * EPS * own)
+
+    def cdf_of_log(self, t):
+        below = self._atoms_below(t)
+        if self.distribution is None:
+            return below
+        return below + self.factor * self.distribution.cdf_of_log(t - self.log_scale)
+
+    def expectation(self, function):
+        t, masses = self._nodes
+        return float((masses * function(t)).sum()) + self._expectation_of_atoms(function)
+
+    def scaled(self, factor: float) -> "DirectLaw":
+        atoms = _scaled_atoms(self.atoms, factor)
+        return DirectLaw(self.distribution, self.other, self.log_scale, atoms, factor * self.factor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +227,7 @@ class Spectrum:
     @functools.cached_property
     def atoms(self) -> dict[float, float]:
         """ln location (-inf for 0) to mass."""
-        return SpectralLaw((), self._own_atoms).scaled(self.share).atoms
+        return _scaled_atoms(self._own_atoms, self.share)
 
     @functools.cached_property
     def law(self) -> SpectralLaw:
@@ -207,12 +235,15 @@ class Spectrum:
 
         Raises
         ------
-        Lost
+        LostError
             The curve of a component could not be followed.
         """
+        if self.product.is_scaled_law:
+            own, other = (product.laws[0].distribution for product in (self.product, self.shadow))
+            return DirectLaw(own, other, self.product.log_scale, self._own_atoms).scaled(self.share)
         zero = self._own_atoms.get(-math.inf, 0.0)
-        segments = tuple(_segment(self.product, self.shadow, component, zero) for component in self.components)
-        return SpectralLaw(segments, self._own_atoms).scaled(self.share)
+        segments = tuple(segment_of(self.product, self.shadow, component, zero) for component in self.components)
+        return CurveLaw(segments, self._own_atoms).scaled(self.share)
 
     @property
     def _own_atoms(self) -> dict[float, float]:
@@ -221,7 +252,7 @@ class Spectrum:
     def edge_error(self, edge: Edge) -> float:
         """Bound on the error of ln z at an edge."""
         rounding = EDGE_ROUNDING * (1 + abs(edge.log_z) + float(self.product.powers.sum()))
-        if not edge.square_root:
+        if edge.kind != "root":
             return rounding
         # ln z is stationary in w there, so that the difference at fixed w is that of the edge.
         w = edge.w[:, None]
@@ -231,58 +262,5 @@ class Spectrum:
         return float(np.abs(difference[0]) + np.abs(missed[0])) + rounding
 
 
-def _segment(product: FreeProduct, shadow: FreeProduct, component: Component, mass_at_zero: float) -> Segment:
-    curve = follow(product, component, mass_at_zero)
-    reference = product.log_mean + math.log1p(product.relative_variance) / 2
-    left, right = _first_edges(curve)
-    kept = []
-    for depth in range(MAX_BISECTIONS + 1):
-        half = (right - left) / 2
-        v = (left + half)[:, None] + half[:, None] * NODES
-        values, noise, doubt = _density_of_v(curve, shadow, v)
-        coefficients = values @ TO_LEGENDRE.T
-        tail = np.abs(coefficients[:, -3:]).max(axis=1)
-        # The share of the second moment, where that exceeds the mass, has to be right too.
-        weight = np.exp(2 * np.maximum(curve.chart.log_z(left) - reference, 0.0))
-        done = (tail * half * weight <= RESOLVED) | (tail <= np.maximum(noise, doubt.max(axis=1))) | (depth == MAX_BISECTIONS)
-        kept.append([part[done] for part in (left, coefficients, half, values, v, tail, doubt)])
-        if done.all():
-            break
-        middle = (left + half)[~done]
-        left, right = np.concatenate([left[~done], middle]), np.concatenate([middle, right[~done]])
-    starts, series, half, values, v, tail, doubt = (np.concatenate(parts) for parts in zip(*kept, strict=True))
-    order = np.argsort(starts)
-    starts, series, half, values, v, tail, doubt = (
-        part[order] for part in (starts, series, half, values, v, tail, doubt)
-    )
-    masses = values * half[:, None] * WEIGHTS
-    wrong = float(((np.abs(doubt) * WEIGHTS).sum(axis=1) * half + 2 * tail * half).sum())
-    return Segment(
-        chart=curve.chart,
-        edges=np.append(starts, curve.v[-1]),
-        series=series,
-        mass=masses.sum(axis=1),
-        t=curve.chart.log_z(v),
-        masses=masses,
-        rest=curve.rest,
-        error=wrong,
-        doubt=doubt.max(axis=1) + tail,
-    )
-
-
-def _first_edges(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
-    chosen = np.unique(np.linspace(0, len(curve.v) - 1, FIRST_PANELS + 1).round().astype(int))
-    edges = curve.v[chosen]
-    return edges[:-1], edges[1:]
-
-
-def _density_of_v(curve: Curve, shadow: FreeProduct, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Density of v at v (p, ORDER), the rounding noise of each panel, and what another computation of it differs by."""
-    state = curve.at(v.ravel())
-    slope = curve.chart.slope(v)
-    values = density_of_log(state).reshape(v.shape) * slope
-    m = np.minimum(np.abs(state.M), np.abs(state.one_plus_M)).reshape(v.shape)
-    noise = ROUNDING * (m * slope).max(axis=1) / math.pi
-    other = shadow.state(state.w)
-    other = shadow.state(other.w + shadow.newton_step(other, curve.chart.log_z(v.ravel())))
-    return values, noise, np.abs(density_of_log(other).reshape(v.shape) * slope - values) + noise[:, None]
+NOTHING = CurveLaw((), {-math.inf: 1.0})
+"""All mass at 0."""
