@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from meanfield.arguments import choice
-from meanfield.plotting.style import BLACK, BLUE, ORANGE, VERMILION, axes_for, label_axes
+from meanfield.plotting.style import BLACK, BLUE, ORANGE, VERMILION, add_legend, axes_for, figure_of, label_axes
 
 __all__ = [
     "experiment_figures",
@@ -86,86 +86,83 @@ def plot_course(tables, column: str, group: str, *, title: str | None = None, ax
 
 def plot_curvature_at_start(tables, *, title: str | None = None, ax: Axes | None = None) -> Axes:
     """lambda_max of the Fisher information against sigma_max^2 of the Jacobian, one point a network at the start."""
-    ax = axes_for(ax, (5.4, 4.0))
+    own, ax = ax is None, axes_for(ax, (5.4, 4.4))
     runs = tables.runs
+    handles = []
     # The tanh groups start alike, seed by seed.
     for group, name in (("euclidean", "tanh"), ("linear", "linear")):
         for q, colour in _colours(runs["q_star"]).items():
             rows = (runs["group"] == group) & (runs["q_star"] == q)
             if rows.any():
-                ax.plot(
+                handles += ax.plot(
                     runs["sigma_max_jacobian_start"][rows] ** 2, runs["lambda_max_start"][rows],
                     linestyle="none", marker=MARKERS[group], color=colour, label=f"{name}, $q^*$ = {q:g}",
                 )  # fmt: skip
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.grid(color=GRID, linewidth=0.6)
-    ax.legend(frameon=False, fontsize="small")
+    _logarithmic(ax)
     label_axes(ax, r"$\sigma_{\max}^2$ of the Jacobian", QUANTITIES["lambda_max"], title)
+    add_legend(ax, handles, outside=own)
     return ax
 
 
 def plot_conditioning(tables, *, title: str | None = None, ax: Axes | None = None) -> Axes:
     """Epochs to the goal against the condition number at the start, one point a network; never: at the upper edge."""
-    ax = axes_for(ax, (5.4, 4.0))
+    own, ax = ax is None, axes_for(ax, (5.4, 4.4))
     runs = tables.runs
     edge = 1.3 * tables.courses["epoch"].max()
     colours = _colours(runs["q_star"])
+    groups = [group for group in MARKERS if (runs["group"] == group).any()]
     arrived = np.isfinite(runs["epochs_to_goal"])
-    for group, marker in MARKERS.items():
+    for group in groups:
         for q, colour in colours.items():
             place = (runs["group"] == group) & (runs["q_star"] == q)
             for rows, face in ((place & arrived, colour), (place & ~arrived, "none")):
                 times = np.where(arrived, runs["epochs_to_goal"], edge)[rows]
                 ax.plot(
                     runs["condition_number_start"][rows], times,
-                    linestyle="none", marker=marker, color=colour, markerfacecolor=face,
+                    linestyle="none", marker=MARKERS[group], color=colour, markerfacecolor=face,
                 )  # fmt: skip
     ax.axhline(edge / 1.15, color=BLACK, linewidth=0.8, linestyle=":")
-    handles = [ax.plot([], [], linestyle="none", marker=MARKERS[g], color=BLACK, label=g)[0] for g in MARKERS]
+    handles = [ax.plot([], [], linestyle="none", marker=MARKERS[g], color=BLACK, label=g)[0] for g in groups]
     handles += [ax.plot([], [], color=colour, label=f"$q^*$ = {q:g}")[0] for q, colour in colours.items()]
-    ax.legend(handles=handles, frameon=False, fontsize="x-small", ncols=2)
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.grid(color=GRID, linewidth=0.6)
+    _logarithmic(ax)
     goal = runs["goal"][0]
     label_axes(ax, "condition number of the Fisher information at the start", f"epochs to a loss of {goal:g}", title)
+    add_legend(ax, handles, outside=own)
     return ax
 
 
 def experiment_figures(experiment) -> dict[str, Figure]:
     """The four figures of an Experiment by name: learning, start, curvature, conditioning."""
     tables, claims = experiment.tables, {claim.name: claim for claim in experiment.claims}
-    start, conditioning = (Figure(figsize=(5.8, 4.2), layout="constrained") for _ in range(2))
-    plot_curvature_at_start(
-        tables, title=_found("correlation", claims.get("curvature follows the Jacobian")), ax=start.add_subplot()
-    )
-    plot_conditioning(
-        tables,
-        title=_found("rank correlation", claims.get("conditioning does not predict speed")),
-        ax=conditioning.add_subplot(),
-    )
+    correlation = _found("correlation", claims.get("curvature follows the Jacobian"))
+    ranks = _found("rank correlation", claims.get("conditioning does not predict speed"))
     curvature = _course_figure(tables, "lambda_max")
     right = curvature.axes[-1].secondary_yaxis("right", functions=(_stable_rate, _stable_rate))
     right.set_ylabel(r"$2/\lambda_{\max}$, limit of gradient descent")
     return {
         "learning": _course_figure(tables, "train_loss"),
-        "start": start,
+        "start": figure_of(plot_curvature_at_start(tables, title=correlation)),
         "curvature": curvature,
-        "conditioning": conditioning,
+        "conditioning": figure_of(plot_conditioning(tables, title=ranks)),
     }
 
 
 def _course_figure(tables, column: str) -> Figure:
     groups = [group for group in MARKERS if (tables.courses["group"] == group).any()]
-    figure = Figure(figsize=(2.6 * len(groups) + 1.2, 3.4), layout="constrained")
+    figure = Figure(figsize=(2.6 * len(groups) + 1.2, 3.6), layout="constrained")
     panels: Any = figure.subplots(1, len(groups), sharey=True, squeeze=False)
     for number, (ax, group) in enumerate(zip(panels[0], groups, strict=True)):
         plot_course(tables, column, group, ax=ax)
         if number:
             ax.set_ylabel("")
-    panels[0][0].legend(frameon=False, fontsize="small")
+    add_legend(panels[0][0], panels[0][0].lines, outside=True)
     return figure
+
+
+def _logarithmic(ax: Axes) -> None:
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.grid(color=GRID, linewidth=0.6)
 
 
 def _stable_rate(curvature):
