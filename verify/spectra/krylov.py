@@ -16,8 +16,8 @@ __all__ = ["Bidiagonal", "RevealedJacobian", "bidiagonalise", "largest", "moment
 class RevealedJacobian:
     """The Jacobian of one random network through its products, exact in law.
 
-    Each weight matrix is revealed along the directions asked for: k products take O(width k^2 depth) operations and
-    8 width depth (2 k + 1) numbers at most for Gaussian weights, half of it for orthogonal ones.
+    Each weight matrix is revealed along the directions asked for: k products each way take O(width k^2 depth)
+    operations, and room for at most 4 width depth (2 k + 1) numbers.
     """
 
     def __init__(self, setting: JacobianSetting, width: int, seed: np.random.SeedSequence) -> None:
