@@ -57,11 +57,13 @@ def _build(folder: Path, phi, point, simulation: dict[str, Any], workers: int) -
 
     import meanfield as mf
     import verify
-    from meanfield.cli.defaults import default_window
+    from meanfield.cli.defaults import default_window, drawn_line
     from meanfield.cli.pool import pool
+    from meanfield.cli.report_fisher import WIDTH, report_fisher
     from meanfield.cli.report_spectra import report_spectra
     from meanfield.report import (
         critical_section,
+        fisher_section,
         fixed_point_section,
         phase_section,
         spectrum_section,
@@ -81,7 +83,7 @@ def _build(folder: Path, phi, point, simulation: dict[str, Any], workers: int) -
     # The simulation starts at the fixed point: theory and networks then stay there, or leave it together.
     q0 = reached.q_star if reached is not None and reached.q_star > 0 else 1.0
     across, up = default_window(point.sigma_w, point.sigma_b)
-    line = mf.critical_line(phi, q_star=np.geomspace(1e-6, 1e4, 801))
+    line = drawn_line(phi)
     with pool(workers, "phase diagram") as executor:
         diagram = mf.phase_diagram(phi, np.linspace(*across, 61), np.linspace(*up, 41), executor=executor)
     with pool(workers, "simulated networks") as executor:
@@ -90,6 +92,7 @@ def _build(folder: Path, phi, point, simulation: dict[str, Any], workers: int) -
     spectra, simulated, missing = report_spectra(
         phi, point, reached, depth=simulation["depth"], seed=simulation["seed"]
     )
+    fisher = report_fisher(phi, point, reached, depth=simulation["depth"], seed=simulation["seed"])
     origin = provenance(seed=simulation["seed"], command=session.command, wall_time=session.wall_time)
     others = [] if point.critical is None else point.others
     record = {
@@ -107,6 +110,7 @@ def _build(folder: Path, phi, point, simulation: dict[str, Any], workers: int) -
         "fixed_points": points,
         "verification": {**simulation, "q0": q0, **checked.to_dict()},
         "spectra": {weights: law.to_dict() for weights, law in spectra.items()},
+        "fisher": fisher.to_dict(),
         "phase_diagram": {
             name: getattr(diagram, name) for name in ("sigma_w", "sigma_b", "phase", "q_star", "chi_1", "c_star")
         },
@@ -120,6 +124,15 @@ def _build(folder: Path, phi, point, simulation: dict[str, Any], workers: int) -
             fixed_point_section(points, reached, sigma_w=point.sigma_w, sigma_b=point.sigma_b),
             phase_section(phi, diagram, line, (point.sigma_w, point.sigma_b), provenance=origin),
             spectrum_section(phi, spectra, simulated, reason=missing, provenance=origin),
+            fisher_section(
+                phi,
+                fisher.statistics,
+                fisher.bound,
+                fisher.measured,
+                width=WIDTH,
+                reason=fisher.reason,
+                provenance=origin,
+            ),
             verification_section(checked, {**simulation, "q0": q0}, title=phi.name, provenance=origin),
         ],
         data=record,

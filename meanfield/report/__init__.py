@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from meanfield.report.fisher import fisher_section
 from meanfield.report.folder import GENERATOR, folder_name, replaced_folder, slug
 from meanfield.report.page import Section, page
 from meanfield.report.sections import (
@@ -19,6 +20,7 @@ from meanfield.results import json_text
 __all__ = [
     "Section",
     "critical_section",
+    "fisher_section",
     "fixed_point_section",
     "folder_name",
     "phase_section",

@@ -22,6 +22,7 @@ def test_report_of_tanh(terminal, here):
     assert folder.name.startswith("meanfield-report-tanh-")
     assert result.stdout.splitlines()[-1] == f"Report: {folder.name}/report.html"
     assert sorted(path.name for path in folder.iterdir()) == [
+        "fisher.png",
         "phase.png",
         "report.html",
         "report.json",
@@ -34,10 +35,15 @@ def test_report_of_tanh(terminal, here):
     assert saved["passed"] is True
     assert abs(saved["spectra"]["orthogonal"]["mean"] - 1) <= 1e-9
     assert saved["spectra"]["gaussian"]["lambda_max"] > saved["spectra"]["orthogonal"]["lambda_max"]
+    assert (
+        max(each[0] for each in saved["fisher"]["simulation"]["outliers"])
+        <= 1.5 * saved["fisher"]["bound"]["layerwise"]
+    )
     assert str(here) not in json.dumps(saved)
     text = "".join(Reader((folder / "report.html").read_text()).text)
     assert "Where to initialise" in text
     assert "Singular values of the Jacobian" in text
+    assert "Fisher information" in text
     assert record["verification"]["verdict"] in text
 
 
@@ -140,7 +146,7 @@ def test_hostile_names_go_through_everything(tmp_path, monkeypatch):
     with click.Context(click.Command("report"), obj=Session(["report", name])):
         _build(tmp_path, phi, default_point(phi), settings, 1)
     read = Reader((tmp_path / "report.html").read_text())
-    assert read.elements.count("img") == 3
+    assert read.elements.count("img") == 4
     assert not [key for key, _ in read.attributes if key.startswith("on")]
     assert json.loads((tmp_path / "report.json").read_text())["phi"] == name
 

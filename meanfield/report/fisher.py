@@ -1,0 +1,57 @@
+"""The report's section on the Fisher information."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from meanfield.plotting import figure_of, image_bytes, plot_curvature_bounds
+from meanfield.report.page import Section, paragraph, table
+
+__all__ = ["fisher_section"]
+
+TITLE = "Fisher information"
+
+
+def fisher_section(
+    phi, statistics, bound, measured, *, width: int, reason: str = "", provenance: Mapping[str, Any]
+) -> Section:
+    """The largest eigenvalue of the Fisher information at the report's point and its bounds, or why there are none.
+
+    Parameters
+    ----------
+    phi : Nonlinearity
+    statistics : FisherStatistics or None
+    bound : FisherBound or None
+    measured : verify.FisherOutliers or None
+    width : int
+    reason : str
+        Why they are missing.
+    provenance : mapping
+    """
+    if statistics is None or bound is None or measured is None:
+        return Section(title=TITLE, body=paragraph(reason))
+    tops = measured.outliers[:, 0]
+    scope = "" if bound.covered else ", outside its assumptions"
+    body = paragraph(
+        f"The largest eigenvalue λ of the Fisher information bounds the steps of gradient descent: below 2/λ they are "
+        f"stable. Here for {statistics.depth} hidden layers of width {width} with {bound.weights} weights, "
+        f"{statistics.outputs} linear outputs and {statistics.samples} inputs without overlap."
+    )
+    body += table(
+        ("", "λ", "what it is"),
+        [
+            ("Karakida", f"{statistics.lambda_max:.6g}", "mean-field value, mean over the outliers"),
+            ("theorem", f"{bound.paper:.6g}", f"of Sokol and Park{scope}"),
+            ("layerwise bound", f"{bound.layerwise:.6g}", "mean-field estimate of the last line"),
+            ("measured", f"{tops.mean():.6g}", f"mean of {len(tops)} networks"),
+            ("layerwise bound", f"{measured.layerwise.mean():.6g}", "of these networks; it holds for each"),
+        ],
+        words=True,
+    )
+    body += paragraph(f"Largest stable step: {statistics.max_learning_rate:.4g}.")
+    ax = plot_curvature_bounds(statistics, bound, measured=measured, title=phi.name)
+    return Section(
+        title=TITLE,
+        body=body,
+        figures={"fisher": image_bytes(figure_of(ax), "png", provenance=provenance)},
+        captions={"fisher": "The largest eigenvalue: theory, bounds, and measured networks, one point each."},
+    )
