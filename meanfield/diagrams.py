@@ -11,7 +11,7 @@ from meanfield.errors import InvalidParameterError
 from meanfield.expressions import as_nonlinearity
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.results import Result
-from meanfield.store import Store, fingerprint
+from meanfield.store import Store, identity
 from meanfield.sweeps import sweep
 
 __all__ = ["PhaseDiagram", "phase_diagram", "predicted_cost"]
@@ -119,7 +119,7 @@ def phase_diagram(
     strips = [rows[i : i + height] for i in range(0, rows.size, height)]
     store = None
     if folder is not None:
-        parameters = {"phi": _identity(nonlinearity), "sigma_w": columns, "sigma_b": rows, "q0": start}
+        parameters = {"phi": identity(nonlinearity), "sigma_w": columns, "sigma_b": rows, "q0": start}
         store = Store(folder, function="phase_diagram", parameters={**parameters, "rows": height}, resume=resume)
     solved = sweep(functools.partial(_strip, nonlinearity, columns, start), strips, executor=executor, store=store)
     return _joined(columns, rows, solved)
@@ -135,12 +135,6 @@ def _axis(name: str, value, *, open_low: bool) -> np.ndarray:
     if axis.ndim > 1:
         raise InvalidParameterError(f"{name} must be one-dimensional, got an array of shape {axis.shape}")
     return np.atleast_1d(axis)
-
-
-def _identity(phi: Nonlinearity) -> dict[str, str]:
-    """What tells a nonlinearity from others in a key: Python functions have no text, so values stand in for it."""
-    x = np.linspace(-8.0, 8.0, 1025)
-    return {"name": phi.name, "values": fingerprint(np.array([phi.function(x), phi.derivative(x)]))}
 
 
 def _strip(phi: Nonlinearity, sigma_w: np.ndarray, q0: float, sigma_b: np.ndarray) -> dict[str, np.ndarray]:

@@ -87,6 +87,8 @@ VERIFY_FLOORS = {
     "predictions": 4,
     "quantities": 4,
     "settings": 4,
+    "long_runs": 4,
+    "network_costs": 4,
     "sampling": 4,
     "records": 4,
     "reports": 4,

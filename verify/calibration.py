@@ -14,6 +14,7 @@ from meanfield.results import Result
 from meanfield.sweeps import sweep
 from verify.certificate import predict
 from verify.comparison import compare_all
+from verify.long_runs import open_store, refuse_large
 from verify.records import Prediction, Simulation
 from verify.reports import listed
 from verify.sampling import sample
@@ -124,6 +125,9 @@ def calibrate(
     sigma_b_errors=(0.01, 0.02, 0.05, 0.1, 0.2),
     seed=0,
     executor=None,
+    folder=None,
+    resume=False,
+    max_memory=None,
 ) -> Calibration:
     """Run a check `runs` times with new networks, against the right theory and against wrong ones.
 
@@ -134,6 +138,11 @@ def calibrate(
         Relative errors of the power curves; both signs of each are tried.
     phi, sigma_w, sigma_b, depth, widths, networks, weights, quantities, q0, c0, lengths, method, level, seed, executor
         As for `check`. An executor gets one run at a time.
+    folder : path, optional
+        Where the verdicts of each finished run are kept, so that a calibration that ends early can go on; with more
+        runs it goes on too.
+    resume, max_memory
+        As for `check`.
 
     Returns
     -------
@@ -168,6 +177,7 @@ def calibrate(
     sizes_of_networks = checked_widths(widths, setting)
     size = integer("networks", networks, low=2)
     root = seed_sequence(seed)
+    refuse_large(setting, sizes_of_networks, size, max_memory)
     wrong = [*off_by(setting, sizes), *controls(setting)]
     plan = _Plan(
         setting=setting,
@@ -177,7 +187,9 @@ def calibrate(
         level=chance,
         predictions=(predict(phi, sigma_w, sigma_b, **common), *(each.prediction for each in wrong)),
     )
-    rejected = np.sum(sweep(partial(_rejections, plan), range(count), executor=executor), axis=0)
+    key = {"widths": sizes_of_networks, "networks": size, "level": chance, "errors": sizes}
+    store = open_store(folder, resume, function="calibrate", setting=setting, seed=root, **key)
+    rejected = np.sum(sweep(partial(_rejections, plan), range(count), executor=executor, store=store), axis=0)
     alternatives = tuple(_alternative(each, int(times), count) for each, times in zip(wrong, rejected[1:], strict=True))
     return _calibration(int(rejected[0]), count, chance, alternatives)
 

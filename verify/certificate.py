@@ -9,6 +9,7 @@ import numpy as np
 from meanfield.arguments import integer, scalar, seed_sequence
 from meanfield.results import plain
 from verify.comparison import Comparison, compare_all, coverage, make_checks
+from verify.long_runs import open_store, refuse_large
 from verify.quantities import families
 from verify.records import Prediction, Simulation
 from verify.reports import Report, make_report
@@ -106,6 +107,9 @@ def simulate(
     precision=None,
     seed=0,
     executor=None,
+    folder=None,
+    resume=False,
+    max_memory=None,
 ) -> Simulation:
     """Random networks of finite width, measured layer by layer.
 
@@ -128,6 +132,13 @@ def simulate(
         others as they are.
     executor : concurrent.futures.Executor, optional
         Pool of threads or processes, Dask or MPI; it does not change a bit.
+    folder : path, optional
+        Where each finished network is kept, one file each, so that a run that ends early can go on; with more networks
+        it goes on too.
+    resume : bool
+        Use what the folder holds of this very run. Without it such a folder is refused.
+    max_memory : int, optional
+        Bytes; a simulation that needs more is refused.
 
     Returns
     -------
@@ -136,7 +147,7 @@ def simulate(
     Raises
     ------
     InvalidParameterError
-        An argument is outside its range.
+        An argument is outside its range; the folder holds something else, or another run; too little memory.
     NonlinearityError
         phi cannot be used.
 
@@ -168,7 +179,9 @@ def simulate(
         method=method,
     )
     sizes, count, wanted, root = _checked_budget(setting, widths, networks, precision, seed)
-    samples = sample_until(setting, sizes, count, root, precision=wanted, executor=executor)
+    refuse_large(setting, sizes, count, max_memory)
+    store = open_store(folder, resume, function="simulate", setting=setting, seed=root, widths=sizes)
+    samples = sample_until(setting, sizes, count, root, precision=wanted, executor=executor, store=store)
     return Simulation(
         samples=samples, method=method, seed=plain(root.entropy), precision=wanted, **plain_setting(setting)
     )
@@ -234,6 +247,9 @@ def check(
     level=0.01,
     seed=0,
     executor=None,
+    folder=None,
+    resume=False,
+    max_memory=None,
 ) -> Report:
     """Does the theory hold? `predict`, `simulate` and `compare` in one call, with their arguments.
 
@@ -257,7 +273,9 @@ def check(
     """
     scalar("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     common = {"depth": depth, "weights": weights, "quantities": quantities, "q0": q0, "c0": c0, "lengths": lengths}
-    _checked_budget(checked_setting(phi, sigma_w, sigma_b, **common, method=method), widths, networks, precision, seed)
+    setting = checked_setting(phi, sigma_w, sigma_b, **common, method=method)
+    sizes, count, _, _ = _checked_budget(setting, widths, networks, precision, seed)
+    refuse_large(setting, sizes, count, max_memory)
     prediction = predict(phi, sigma_w, sigma_b, **common)
     simulation = simulate(
         phi,
@@ -269,6 +287,9 @@ def check(
         precision=precision,
         seed=seed,
         executor=executor,
+        folder=folder,
+        resume=resume,
+        max_memory=max_memory,
         **common,
     )
     return compare(prediction, simulation, level=level)

@@ -8,6 +8,7 @@ import numpy as np
 from meanfield.arguments import integer, scalar, seed_sequence
 from meanfield.results import Result
 from verify.certificate import predict
+from verify.long_runs import open_store, refuse_large
 from verify.quantities import QUANTITIES
 from verify.reports import entry_name, listed
 from verify.sampling import sample
@@ -89,6 +90,9 @@ def width_bias(
     method="sampled",
     seed=0,
     executor=None,
+    folder=None,
+    resume=False,
+    max_memory=None,
 ) -> WidthBias:
     """How far a network of this width and depth is from the theory, measured on simulated ones.
 
@@ -97,7 +101,8 @@ def width_bias(
     width : int
     precision : float, > 0
         The distance wanted: relative for q and chi, in units of 1 - c^2 for c.
-    phi, sigma_w, sigma_b, depth, networks, weights, quantities, q0, c0, lengths, method, seed, executor
+    phi, sigma_w, sigma_b, depth, networks, weights, quantities, q0, c0, lengths, method, seed, executor, folder,
+    resume, max_memory
         As for `simulate`.
 
     Returns
@@ -127,8 +132,11 @@ def width_bias(
     size = checked_width("width", width, setting)
     count = integer("networks", networks, low=2)
     wanted = scalar("precision", precision, low=0.0, open_low=True)
+    root = seed_sequence(seed)
+    refuse_large(setting, (size,), count, max_memory)
+    store = open_store(folder, resume, function="simulate", setting=setting, seed=root, widths=(size,))
     prediction = predict(phi, sigma_w, sigma_b, **common)
-    samples = sample(setting, (size,), range(count), seed_sequence(seed), executor=executor)
+    samples = sample(setting, (size,), range(count), root, executor=executor, store=store)
     deviations = tuple(
         deviation
         for name in setting.quantities

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from verify.network_costs import signal_cost, spectra_cost
 from verify.predictions import predict_signals
 from verify.scales import FISHER, LINEAR, LOG, Scale
 from verify.signals import SignalSetting, measure
@@ -29,10 +30,13 @@ class Family:
         From a SignalSetting to {name: (value, error bound)}.
     measure : callable
         From a SignalSetting and a pair (width, seed) to {name: value}, for one network.
+    cost : callable
+        From a SignalSetting and a width to the bytes and seconds that one network takes.
     """
 
     predict: Callable[[SignalSetting], dict[str, tuple[np.ndarray, np.ndarray]]]
     measure: Callable[[SignalSetting, tuple[int, np.random.SeedSequence]], dict[str, np.ndarray]]
+    cost: Callable[[SignalSetting, int], tuple[float, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +84,8 @@ def moments_of_network(shape: tuple[int, ...], c0: tuple[float, ...]) -> list[Pl
     return [(f"k = {k}", 0) for k in range(1, shape[-1] + 1)]
 
 
-SIGNALS = Family(predict=predict_signals, measure=measure)
-SPECTRA = Family(predict=predict_spectra, measure=measure_spectra)
+SIGNALS = Family(predict=predict_signals, measure=measure, cost=signal_cost)
+SPECTRA = Family(predict=predict_spectra, measure=measure_spectra, cost=spectra_cost)
 QUANTITIES: Mapping[str, Quantity] = {
     "q": Quantity(meaning="variance of the pre-activations", scale=LOG, places=one_by_layer, family=SIGNALS),
     "c": Quantity(meaning="correlation of two inputs", scale=FISHER, places=pairs_by_layer, family=SIGNALS),

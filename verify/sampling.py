@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from meanfield.store import Store
 from meanfield.sweeps import sweep
 from verify.networks import network_seed
 from verify.quantities import QUANTITIES, families
@@ -29,19 +30,26 @@ def measure_network(setting: SignalSetting, item: tuple[int, np.random.SeedSeque
 
 
 def sample(
-    setting: SignalSetting, widths: Sequence[int], numbers: range, seed: np.random.SeedSequence, *, executor=None
+    setting: SignalSetting,
+    widths: Sequence[int],
+    numbers: range,
+    seed: np.random.SeedSequence,
+    *,
+    executor=None,
+    store: Store | None = None,
 ) -> Samples:
     """The networks with these numbers of every width, measured: {quantity: {width: array (networks, ...)}}.
 
-    A network's seed follows from the common seed, its width and its number alone.
+    A network's seed follows from the common seed, its width and its number alone. In a store its place does too, so
+    that earlier numbers are there already when later ones are asked for.
     """
-    items = [(width, network_seed(seed, width, number)) for width in widths for number in numbers]
-    found = sweep(partial(measure_network, setting), items, executor=executor)
-    starts = range(0, len(found), len(numbers))
+    first = numbers.start if store is None else 0
+    items = [(width, network_seed(seed, width, number)) for number in range(first, numbers.stop) for width in widths]
+    found = sweep(partial(measure_network, setting), items, executor=executor, store=store)
+    found = found[(numbers.start - first) * len(widths) :]
     return {
         name: {
-            width: np.array([each[name] for each in found[start : start + len(numbers)]])
-            for width, start in zip(widths, starts, strict=True)
+            width: np.array([each[name] for each in found[place :: len(widths)]]) for place, width in enumerate(widths)
         }
         for name in setting.quantities
     }
@@ -55,6 +63,7 @@ def sample_until(
     *,
     precision: float | None = None,
     executor=None,
+    store: Store | None = None,
 ) -> Samples:
     """`networks` networks of every width, or fewer if `precision` is reached earlier.
 
@@ -62,12 +71,12 @@ def sample_until(
     that follow keep their level.
     """
     if precision is None:
-        return sample(setting, widths, range(networks), seed, executor=executor)
+        return sample(setting, widths, range(networks), seed, executor=executor, store=store)
     done = min(FIRST_ROUND, networks)
-    samples = sample(setting, widths, range(done), seed, executor=executor)
+    samples = sample(setting, widths, range(done), seed, executor=executor, store=store)
     while done < networks and not _is_precise(samples, precision):
         more = min(2 * done, networks)
-        fresh = sample(setting, widths, range(done, more), seed, executor=executor)
+        fresh = sample(setting, widths, range(done, more), seed, executor=executor, store=store)
         samples = {
             name: {width: np.concatenate([old, fresh[name][width]]) for width, old in arrays.items()}
             for name, arrays in samples.items()

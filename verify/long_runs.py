@@ -1,0 +1,61 @@
+"""What simulations that run long share: a folder to go on from, and a bound on the memory that they may take."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from meanfield.errors import InvalidParameterError
+from meanfield.store import Store, identity
+from verify.quantities import families
+from verify.settings import plain_setting
+from verify.signals import SignalSetting
+
+__all__ = ["open_store", "predicted_cost", "refuse_large"]
+
+# Python with numpy, scipy and numba loaded.
+BYTES_OF_A_PROCESS = 250_000_000
+
+
+def open_store(
+    folder, resume: bool, *, function: str, setting: SignalSetting, seed: np.random.SeedSequence, **parameters: Any
+) -> Store | None:
+    """The store of a run of this setting; None without a folder."""
+    if folder is None:
+        return None
+    key = {
+        **plain_setting(setting),
+        "phi": identity(setting.law.phi),
+        "method": setting.law.method,
+        "quantities": sorted(setting.quantities),
+        **parameters,
+    }
+    return Store(folder, function=function, parameters=key, seed=seed, resume=resume)
+
+
+def predicted_cost(setting: SignalSetting, widths: Sequence[int], networks: int) -> tuple[int, float]:
+    """Bytes that a simulation takes, and seconds on one core; in each worker process as many bytes at most."""
+    largest, seconds = 0.0, 0.0
+    for family in families(setting.quantities):
+        costs = [family.cost(setting, width) for width in widths]
+        largest = max(largest, *(needed for needed, _ in costs))
+        seconds += networks * sum(each for _, each in costs)
+    entries = len(setting.quantities) * setting.law.depth * max(1, len(setting.c0))
+    samples = 8 * entries * networks * len(widths)
+    # The list of single networks, the arrays made of it, and those on another scale.
+    return int(BYTES_OF_A_PROCESS + largest + 4 * samples), seconds
+
+
+def refuse_large(setting: SignalSetting, widths: Sequence[int], networks: int, max_memory: int | None) -> None:
+    """Refuse a simulation that needs more than `max_memory` bytes.
+
+    Raises
+    ------
+    InvalidParameterError
+        With the bytes it needs.
+    """
+    needed, _ = predicted_cost(setting, widths, networks)
+    if max_memory is not None and needed > max_memory:
+        raise InvalidParameterError(
+            f"max_memory must be at least {needed / 1e9:.2g} GB for this simulation, got {max_memory / 1e9:.2g} GB"
+        )
