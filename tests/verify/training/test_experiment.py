@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ from verify.training.configuration import TrainingConfig
 from verify.training.experiments.claims import CLAIMS, CONSTRAINED, CURVED, judge
 from verify.training.experiments.cost import predict_cost
 from verify.training.experiments.evidence import Evidence
-from verify.training.experiments.experiment import experiment, judged
-from verify.training.experiments.intervals import over_seeds, pearson, spearman
+from verify.training.experiments.experiment import experiment, judged, write_tables
+from verify.training.experiments.intervals import correlation_over_seeds, over_seeds, pearson, spearman
 from verify.training.experiments.plan import GROUPS, Plan, read_plan, shipped_plan
 from verify.training.experiments.tables import Tables, csv_text, epochs_to, read_tables
 from verify.training.record import from_arrays, to_arrays
@@ -179,6 +180,19 @@ def test_correlations_are_scipys():
     assert np.isnan(pearson([1, 1], [1, 2]))
 
 
+def test_intervals_of_correlations_cover_nearly_as_often_as_they_say():
+    """Normal data with correlation .6, 4 cells of 5 seeds: the jackknife is a little short with so few."""
+    rng = np.random.default_rng(4)
+    covered = []
+    for _ in range(1000):
+        x = rng.standard_normal((4, 5))
+        y = 0.6 * x + 0.8 * rng.standard_normal((4, 5))
+        found = correlation_over_seeds(pearson, x, y)
+        assert -1 <= found.low <= found.high <= 1
+        covered.append(found.low <= 0.6 <= found.high)
+    assert 0.9 <= np.mean(covered) <= 0.98
+
+
 @pytest.mark.parametrize(
     ("losses", "expected"),
     [([1, 0.1, 0.01], 1.0), ([1, 0.5, 0.02], 1.5), ([1, 0.5, 0.2], np.inf), ([0.05, 1, 1], 0.0), ([1, np.nan], np.inf)],
@@ -300,6 +314,22 @@ def test_without_the_groups_there_are_no_claims():
     assert found.claims == ()
     assert [row["group"] for row in found.summary] == ["linear", "linear"]
     assert set(CURVED) <= set(GROUPS)
+
+
+RESULTS = Path(__file__).parents[3] / "notebooks" / "training_on_manifolds"
+
+
+def test_the_committed_results_are_those_of_their_tables(tmp_path):
+    """Summary and claims beside the notebook follow from the tables beside it, which are of the laptop's plan."""
+    found = verify.read_experiment(RESULTS)
+    write_tables(found, tmp_path)
+    for name in ("summary", "claims"):
+        assert (tmp_path / f"{name}.csv").read_text() == (RESULTS / f"{name}.csv").read_text()
+    plan = shipped_plan("laptop")
+    assert len(found.tables.runs["seed"]) == len(plan.groups) * len(plan.q_star) * plan.seeds
+    assert len(found.tables.search["seed"]) == len(plan.trials())
+    assert found.tables.courses["epoch"].max() == plan.training.epochs
+    assert set(found.tables.runs["goal"]) == {plan.goal}
 
 
 # Plans

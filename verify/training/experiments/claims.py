@@ -5,7 +5,7 @@ Most claims say that a ratio is above (or below) a limit everywhere: at every q_
 side at 95 % with Bonferroni's correction for having looked at all of them, and "undecided" otherwise. The number
 reported is the one that speaks least for the claim.
 
-Every number is computed seed by seed, so that networks of one seed, which start alike on every manifold, are compared
+Ratios are taken seed by seed, so that networks of one seed, which start alike on every manifold, are compared
 with each other. A run that never reaches the goal counts with its length, which bounds the ratio; where the bound does
 not tell the side of the limit, or neither run arrives, the claim stays undecided.
 """
@@ -18,7 +18,7 @@ import numpy as np
 
 from meanfield.results import Result
 from verify.training.experiments.evidence import Evidence
-from verify.training.experiments.intervals import over_seeds, pearson, spearman
+from verify.training.experiments.intervals import correlation_over_seeds, over_seeds, pearson, spearman
 from verify.training.experiments.tables import Tables
 
 __all__ = ["CLAIMS", "Claim", "judge"]
@@ -73,9 +73,11 @@ def _everywhere(cells: Mapping[str, np.ndarray], *, limit: float = 1.0, sign: in
     if any(max(sign * found.low, sign * found.high) < 0 for found in corrected):
         verdict = "not reproduced"
     # What is unknown keeps a claim from being reproduced, not from being refuted elsewhere.
-    unknown = np.inf if verdict == "not reproduced" else -np.inf
-    where = min(logs, key=lambda each: np.nan_to_num(sign * logs[each].mean(), nan=unknown))
+    known = {each: values for each, values in logs.items() if np.isfinite(values).all()} or logs
+    where = min(known, key=lambda each: sign * known[each].mean())
     found = over_seeds(logs[where])
+    if len(known) < len(logs):
+        where += f" ({len(logs) - len(known)} of {len(logs)} places unknown)"
     mean, low, high = (limit * np.exp([found.mean, found.low, found.high])).tolist()
     return Claim(where=where, mean=mean, low=low, high=high, limit=limit, verdict=verdict, **words)
 
@@ -142,15 +144,15 @@ def _rises(column: str, what: str, figure: int = 2) -> Callable[[Evidence], Clai
 
 
 def correlated(evidence: Evidence) -> Claim:
-    """Fig. 2: lambda_max and sigma_max^2 at the start, over the lengths, seed by seed."""
+    """Fig. 2: lambda_max and sigma_max^2 at the start, over lengths and seeds."""
     curvature = np.array([evidence.start("lambda_max_start", "euclidean", q) for q in evidence.lengths])
     jacobian = np.array([evidence.start("sigma_max_jacobian_start", "euclidean", q) for q in evidence.lengths]) ** 2
-    found = over_seeds([pearson(x, y) for x, y in zip(jacobian.T, curvature.T, strict=True)])
+    found = correlation_over_seeds(pearson, jacobian, curvature)
     return Claim(
         name="curvature follows the Jacobian",
         statement="At the start, lambda_max of the Fisher information correlates with sigma_max^2 of the Jacobian.",
         figure=2,
-        statistic="Pearson correlation over q_star (paper: .65)",
+        statistic="Pearson correlation over all networks (paper: .65)",
         where="tanh networks",
         mean=found.mean,
         low=found.low,
@@ -233,11 +235,11 @@ def euclidean_is_slower(evidence: Evidence) -> Claim:
 
 
 def conditioning_does_not_predict(evidence: Evidence) -> Claim:
-    """Fig. 4: rank correlation over all tanh networks of a seed."""
+    """Fig. 4: rank correlation over all tanh networks."""
     cells = [(group, q) for group in CURVED for q in evidence.lengths]
     conditions = np.array([evidence.start("condition_number_start", *cell) for cell in cells])
     times = np.array([evidence.time(*cell) for cell in cells])
-    found = over_seeds([spearman(x, y) for x, y in zip(conditions.T, times.T, strict=True)])
+    found = correlation_over_seeds(spearman, conditions, times)
     verdict = "reproduced" if found.high < PREDICTIVE else "not reproduced" if found.low > PREDICTIVE else "undecided"
     return Claim(
         name="conditioning does not predict speed",

@@ -1,5 +1,6 @@
-"""Intervals over seeds: a statistic is computed seed by seed, and Student's t makes an interval of the few values."""
+"""Intervals over seeds: Student's, of a statistic that is computed seed by seed or jackknifed over them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy.special import stdtrit
 from meanfield.arguments import scalar
 from meanfield.errors import InvalidParameterError
 
-__all__ = ["Interval", "over_seeds", "pearson", "spearman"]
+__all__ = ["Interval", "correlation_over_seeds", "over_seeds", "pearson", "spearman"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,30 @@ def over_seeds(values, *, confidence: float = 0.95) -> Interval:
     mean = float(array.mean())
     half = float(stdtrit(len(array) - 1, (1 + level) / 2) * array.std(ddof=1) / np.sqrt(len(array)))
     return Interval(mean=mean, low=mean - half, high=mean + half)
+
+
+def correlation_over_seeds(correlation: Callable[..., float], x: np.ndarray, y: np.ndarray) -> Interval:
+    """A correlation over all networks, shape (cells, seeds), with an interval for other seeds.
+
+    Notes
+    -----
+    The delete-one jackknife over seeds, on Fisher's scale z = atanh r: Student's interval of the pseudo-values
+    n z - (n - 1) z_(without one seed). It stays within [-1, 1].
+
+    References
+    ----------
+    .. [1] R. G. Miller, The jackknife - a review, Biometrika 61 (1974) 1.
+    """
+    seeds = np.arange(x.shape[1])
+
+    def z(kept: np.ndarray) -> float:
+        return float(np.arctanh(correlation(x[:, kept].ravel(), y[:, kept].ravel())))
+
+    whole = z(seeds)
+    pseudo = [len(seeds) * whole - (len(seeds) - 1) * z(seeds[seeds != one]) for one in seeds]
+    found = over_seeds(pseudo)
+    low, high = np.tanh([found.low, found.high]).tolist()
+    return Interval(mean=float(np.tanh(whole)), low=low, high=high)
 
 
 def pearson(x, y) -> float:
