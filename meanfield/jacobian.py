@@ -11,7 +11,7 @@ from meanfield.arguments import integer, scalar
 from meanfield.equilibria import fixed_point
 from meanfield.errors import Status
 from meanfield.expressions import as_nonlinearity
-from meanfield.freeprob import FreeProduct, Projection, Spectrum, Wishart, log_bottom, log_top
+from meanfield.freeprob import Factor, FreeProduct, Projection, Spectrum, Wishart, log_bottom, log_top
 from meanfield.layer_laws import LayerLaws, layer_laws
 from meanfield.maps import propagate
 from meanfield.nonlinearity import Nonlinearity
@@ -161,15 +161,15 @@ def _spectrum(phi, sigma_w, sigma_b, depth, weights, q0, input_aspect, output_as
         return _no_signal(**given, status=status)
     shapes = _SHAPES[weights](depth, input_aspect, output_aspect)
     log_scale = 2 * depth * math.log(sigma_w)
-    products = [
+    product, shadow = (
         FreeProduct(layers.laws(partition), layers.powers, shapes.factors, log_scale + shapes.log_scale)
         for partition in (0, 1)
-    ]
-    spectrum = Spectrum(*products, shapes.mass_at_zero, shapes.share)
+    )
+    spectrum = Spectrum(product, shadow, shapes.mass_at_zero, shapes.share)
     # E lambda^k of the eigenvalues kept is that of all of them times share.
     log_mean = layers.log_mean + log_scale
-    own, other = ((1 + product.relative_variance) / shapes.share - 1 for product in products)
-    relative_variance_error = abs(own - other) + layers.unrepresented + _variance_drift(products[0], layers)
+    own, other = ((1 + each.relative_variance) / shapes.share - 1 for each in (product, shadow))
+    relative_variance_error = abs(own - other) + layers.unrepresented + _variance_drift(product, layers)
     edges = _ends(spectrum, layers)
     logs = {"log_mean": log_mean, "log_lambda_max": edges.log_max, "log_lambda_min": edges.log_min}
     with np.errstate(over="ignore", invalid="ignore"):
@@ -227,7 +227,7 @@ def _layers(phi: Nonlinearity, sigma_w, sigma_b, depth: int, q0: float | None) -
 class _Shapes:
     """What the weights contribute to the product, and the `share` of its eigenvalues above 0 in the one asked for."""
 
-    factors: tuple[Wishart | Projection, ...]
+    factors: tuple[Factor, ...]
     mass_at_zero: float
     log_scale: float
     share: float
@@ -235,7 +235,7 @@ class _Shapes:
 
 def _gaussian_shapes(depth: int, input_aspect: float, output_aspect: float | None) -> _Shapes:
     square = depth if input_aspect == 1 else depth - 1
-    factors = [Wishart(float(square))] if square else []
+    factors: list[Factor] = [Wishart(float(square))] if square else []
     if input_aspect != 1:
         factors.append(Wishart(1.0, input_aspect))
     if output_aspect is None:
@@ -247,7 +247,7 @@ def _gaussian_shapes(depth: int, input_aspect: float, output_aspect: float | Non
 
 
 def _orthogonal_shapes(depth: int, input_aspect: float, output_aspect: float | None) -> _Shapes:
-    factors = [Projection(1 / input_aspect)] if input_aspect > 1 else []
+    factors: list[Factor] = [Projection(1 / input_aspect)] if input_aspect > 1 else []
     if output_aspect is None:
         return _Shapes(tuple(factors), max(0.0, 1 - 1 / input_aspect), 0.0, 1.0)
     if output_aspect < 1:
@@ -314,7 +314,7 @@ def _no_signal(**given) -> JacobianSpectrum:
     """J = 0: all eigenvalues are 0."""
     zeros = dict.fromkeys(("mean", "variance", "lambda_max", "lambda_min", "bulk_max", "bulk_min"), 0.0)
     logs = dict.fromkeys(("log_mean", "log_lambda_max", "log_lambda_min"), -math.inf)
-    errors = dict.fromkeys((*zeros, *logs, "q_star", "relative_variance"), 0.0)
+    errors: dict[str, float] = dict.fromkeys((*zeros, *logs, "q_star", "relative_variance"), 0.0)
     atoms = (Atom(0.0, 1.0),)
     return JacobianSpectrum(
         **given,

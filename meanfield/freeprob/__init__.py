@@ -2,7 +2,7 @@
 
 from meanfield.freeprob.curve import LostError
 from meanfield.freeprob.edges import Edge, log_bottom, log_top
-from meanfield.freeprob.factors import CompoundPoisson, Projection, Semigroup, Wishart
+from meanfield.freeprob.factors import CompoundPoisson, Factor, Projection, Semigroup, Wishart
 from meanfield.freeprob.laws import Law, point_masses
 from meanfield.freeprob.products import FreeProduct
 from meanfield.freeprob.pushforward import gaussian_pushforward
@@ -12,6 +12,7 @@ __all__ = [
     "NOTHING",
     "CompoundPoisson",
     "Edge",
+    "Factor",
     "FreeProduct",
     "Law",
     "LostError",

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.freeprob.edges import Component, Edge
+from meanfield.freeprob.factors import ComplexArray
 from meanfield.freeprob.products import FreeProduct, State
 
-__all__ = ["Chart", "Curve", "LostError", "follow"]
+__all__ = ["Chart", "Curve", "LostError", "Tail", "density_of_log", "follow"]
 
 TOLERANCE = 1e-9  # of the last Newton step, relative to w; the step after it would be below rounding
 STALLED = 1e-5
@@ -22,10 +23,11 @@ MAX_STEPS = 4000
 FIRST_STEP = 1e-3
 SMALLEST_STEP = 1e-12
 NEGLIGIBLE_MASS = 1e-13
+SIMPLE_MASS = 1e-10
 TOLERABLE_MASS = 1e-9
 NEGLIGIBLE_DENSITY = 1e-16
 SMALLEST_LOG_W = -322.0  # the inverse square of w is still a number
-LARGEST_LOG_W = 700.0
+LARGEST_LOG_W = 340.0
 LARGEST_V = 1e4  # there ln lambda = -1e8, where heavy tails fall so slowly that 1 + m tells their mass
 
 
@@ -60,15 +62,35 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Tail:
+    """Mass below the last point of a curve, falling with t = ln lambda like exp(rate t)."""
+
+    mass: float
+    rate: float
+
+    @property
+    def is_simple(self) -> bool:
+        """Is it so small, and does it fall so slowly, that nothing is lost by taking it for an exponential?"""
+        # The first term left out of `_tail` is about 20 rate^4 of it.
+        return self.mass <= SIMPLE_MASS and 20 * self.rate**4 * self.mass <= NEGLIGIBLE_MASS
+
+
+NO_TAIL = Tail(0.0, 0.0)
+
+
+@dataclass(frozen=True)
 class Curve:
-    """Points of the curve, from v = 0 on: v (n,), ln w and its slopes (laws, n); rest: mass below the last one."""
+    """Points of the curve, from v = 0 on.
+
+    v (n,); ln w and its slopes (laws, n); tail : the mass below the last point and how fast it falls.
+    """
 
     product: FreeProduct
     chart: Chart
     v: np.ndarray
-    log_w: np.ndarray
-    slopes: np.ndarray
-    rest: float
+    log_w: ComplexArray
+    slopes: ComplexArray
+    tail: Tail
 
     def at(self, v: np.ndarray) -> State:
         """The solved state at v (n,), by Newton's method from cubic interpolation."""
@@ -86,7 +108,7 @@ class Curve:
         return state
 
 
-def corrected(product: FreeProduct, w: np.ndarray, log_z: np.ndarray) -> tuple[State, np.ndarray]:
+def corrected(product: FreeProduct, w: ComplexArray, log_z: np.ndarray) -> tuple[State, np.ndarray]:
     """Newton's method at fixed ln z, and where it converged: to small steps, or to steps that rounding keeps going."""
     state = product.state(w)
     before = np.full(w.shape[1], np.inf)
@@ -117,7 +139,7 @@ def follow(product: FreeProduct, component: Component, mass_at_zero: float) -> C
     """
     walk = _Walk(product, component)
     step = FIRST_STEP if walk.chart.low is not None else FIRST_STEP * math.sqrt(max(1.0, float(product.powers.sum())))
-    rest = math.inf
+    tail = Tail(math.inf, 0.0)
     for _ in range(MAX_STEPS):
         here = min(walk.v[-1] + step, walk.end)
         point, slope, state, effort = walk.attempt(here)
@@ -126,23 +148,23 @@ def follow(product: FreeProduct, component: Component, mass_at_zero: float) -> C
             step /= 2
             if step >= SMALLEST_STEP * max(walk.v[-1], FIRST_STEP):
                 continue
-            if abs(rest) > TOLERABLE_MASS:
+            if tail.mass > TOLERABLE_MASS:
                 if not _is_below_bulk(product, np.exp(walk.points[-1])):
                     raise LostError(f"the curve of the spectrum is lost at ln z = {walk.log_z:.6g}")
-                rest = 0.0
+                tail = NO_TAIL
             break
         step = (here - walk.v[-1]) * (2.0 if effort < 0.02 else 1.3 if effort < 0.1 else 0.7)
         walk.append(here, point, slope, effort)
         if here == walk.end:
-            rest = 0.0
+            tail = NO_TAIL
             break
         if walk.chart.low is None and state is not None:
-            rest = 0.0 if _has_faded(product, state) else _remainder(state, mass_at_zero)
-            if abs(rest) <= NEGLIGIBLE_MASS or here >= LARGEST_V or point.real.min() <= SMALLEST_LOG_W:
+            tail = NO_TAIL if _has_faded(product, state) else _tail(state, mass_at_zero)
+            if tail.is_simple or here >= LARGEST_V or point.real.min() <= SMALLEST_LOG_W:
                 break
     else:
         raise LostError(f"the curve of the spectrum takes more than {MAX_STEPS} steps")
-    return Curve(product, walk.chart, np.array(walk.v), np.array(walk.points).T, np.array(walk.slopes).T, rest)
+    return Curve(product, walk.chart, np.array(walk.v), np.array(walk.points).T, np.array(walk.slopes).T, tail)
 
 
 class _Walk:
@@ -162,7 +184,7 @@ class _Walk:
     def log_z(self) -> float:
         return float(self.chart.log_z(np.array(self.v[-1])))
 
-    def attempt(self, here: float) -> tuple[np.ndarray, np.ndarray, State | None, float]:
+    def attempt(self, here: float) -> tuple[ComplexArray, ComplexArray, State | None, float]:
         """ln w and its slope at v = here, the state unless that is the end, and how far it is from the extrapolation.
 
         The distance is relative to the step, infinite where Newton's method fails.
@@ -170,29 +192,31 @@ class _Walk:
         guess = self._extrapolated(here)
         lower = self.component.lower
         if lower is not None and here == self.end:
-            point = np.log(lower.w.astype(np.complex128))
-            linear = (point - self.points[-1]) / (here - self.v[-1])
-            return point, linear if lower.kind == "atom" else -self._slope_at(lower), None, self._effort(point, guess)
-        if not (np.isfinite(guess).all() and (guess.imag > -1e-3).all() and np.abs(guess).max() < LARGEST_LOG_W):
+            point: ComplexArray = np.log(lower.w.astype(np.complex128))
+            slope = -self._slope_at(lower)
+            if lower.kind == "atom":
+                slope = (point - self.points[-1]) / (here - self.v[-1])
+            return point, slope, None, self._effort(point, guess)
+        if not (np.isfinite(guess).all() and (guess.imag > -1e-3).all() and np.abs(guess.real).max() < LARGEST_LOG_W):
             return guess, guess, None, math.inf
         state, converged = corrected(self.product, np.exp(guess[:, None]), self.chart.log_z(np.array([here])))
         point = np.log(state.w[:, 0])
         slope = -self.chart.slope(np.array(here)) / (state.slope[0] * state.N_slope[:, 0] * state.w[:, 0])
         return point, slope, state, self._effort(point, guess) if converged[0] else math.inf
 
-    def append(self, here: float, point: np.ndarray, slope: np.ndarray, effort: float) -> None:
+    def append(self, here: float, point: ComplexArray, slope: ComplexArray, effort: float) -> None:
         if len(self.v) == 1 and effort > 0.1 and self.component.upper.kind != "end":
             self.slopes[0] = (point - self.points[0]) / here
         self.v.append(here)
         self.points.append(point)
         self.slopes.append(slope)
 
-    def _extrapolated(self, here: float) -> np.ndarray:
+    def _extrapolated(self, here: float) -> ComplexArray:
         if len(self.v) > 1:
             return _cubic(here, self.v[-2:], self.points[-2:], self.slopes[-2:])
         return self.points[0] + here * (1j if self.component.upper.kind == "atom" else self.slopes[0])
 
-    def _slope_at(self, edge: Edge) -> np.ndarray:
+    def _slope_at(self, edge: Edge) -> ComplexArray:
         """d ln w/dv at an upper edge, where d ln z = -k dv^2 = curvature dN^2/2; at a lower one it is minus that."""
         if edge.kind != "root":
             return np.zeros(len(edge.w), dtype=np.complex128)
@@ -200,7 +224,7 @@ class _Walk:
         N_slope = self.product.state(edge.w[:, None]).N_slope[:, 0]
         return 1j * math.sqrt(2 * k / abs(self.product.curvature(edge.w))) / (N_slope * edge.w)
 
-    def _effort(self, point: np.ndarray, guess: np.ndarray) -> float:
+    def _effort(self, point: ComplexArray, guess: ComplexArray) -> float:
         moved = np.abs(point - self.points[-1])
         return float((np.abs(point - guess) / np.where(moved > 0, moved, 1.0)).max())
 
@@ -229,7 +253,7 @@ def _has_faded(product: FreeProduct, state: State) -> bool:
     return below and abs(density_of_log(state)[0]) <= NEGLIGIBLE_DENSITY
 
 
-def _is_below_bulk(product: FreeProduct, w: np.ndarray) -> bool:
+def _is_below_bulk(product: FreeProduct, w: ComplexArray) -> bool:
     """Is there next to no mass of the laws below w?"""
     return all(
         law.distribution is not None
@@ -239,7 +263,15 @@ def _is_below_bulk(product: FreeProduct, w: np.ndarray) -> bool:
     )
 
 
-def _remainder(state: State, mass_at_zero: float) -> float:
-    """The mass F(t) in (0, z): Re(1 + m) less the mass at 0 is F - (pi^2/3) F'' + ... where F varies slowly in t."""
+def _tail(state: State, mass_at_zero: float) -> Tail:
+    """Mass in (0, z) and its logarithmic slope.
+
+    Re(1 + m) less the mass at 0 is F - (pi^2/3) F'' + ... for F(t) = F(0) exp(rate t), rate small.
+    """
+    left = state.one_plus_m[0] - mass_at_zero
+    if abs(left) <= NEGLIGIBLE_MASS:
+        return NO_TAIL
     dm_dt = -(state.M[0] ** 2) / state.slope[0]
-    return float(state.one_plus_m[0].real - mass_at_zero - math.pi / 3 * dm_dt.imag)
+    mass = float(left.real - math.pi / 3 * dm_dt.imag)
+    # In the midst of the spectrum the expansion says nothing, and its sum may have any sign.
+    return Tail(mass, max(0.0, float(density_of_log(state)[0])) / mass) if mass > 0 else Tail(math.inf, 0.0)

@@ -66,15 +66,18 @@ def _positive_atoms(law: Law) -> list[tuple[float, float]]:
 
 def _heaviest_atoms(product: FreeProduct) -> tuple[float, float] | None:
     """ln of the product of every law's heaviest atom, and sum_l mass_l - (L - 1); None if a law or factor has none."""
-    heaviest = [max(_positive_atoms(law), default=None) for law, _ in _used(product)]
-    of_factors = [factor.atom() for factor in product.factors]
-    if None in heaviest or None in of_factors:
-        return None
     place, mass = product.log_scale, 1.0
-    for defect, at in of_factors:
-        place, mass = place + at, mass - defect
-    for (own, at), (_, power) in zip(heaviest, _used(product), strict=True):
-        place, mass = place + power * math.log(at), mass - power * (1 - own)
+    for factor in product.factors:
+        atom = factor.atom()
+        if atom is None:
+            return None
+        mass, place = mass - atom[0], place + atom[1]
+    for law, power in _used(product):
+        atoms = _positive_atoms(law)
+        if not atoms:
+            return None
+        own, at = max(atoms)
+        mass, place = mass - power * (1 - own), place + power * math.log(at)
     return place, mass
 
 

@@ -8,28 +8,41 @@ d/dm and d^2/dm^2; ``turns(m, one_plus_m)`` is the argument of 1/S over -pi at r
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["CompoundPoisson", "Factor", "Projection", "Semigroup", "Wishart", "log_from_above", "log_from_below"]
+__all__ = [
+    "ComplexArray",
+    "CompoundPoisson",
+    "Factor",
+    "Projection",
+    "Semigroup",
+    "Wishart",
+    "log_from_above",
+    "log_from_below",
+]
 
 
-def log_from_above(x: np.ndarray) -> np.ndarray:
+ComplexArray = NDArray[np.complexfloating]
+
+
+def log_from_above(x: ComplexArray) -> ComplexArray:
     """ln x for x in the closed upper half plane, of which rounding may have put those near the axis below it."""
     return np.log(x) + 2j * math.pi * ((x.imag < 0) & (x.real < 0))
 
 
-def log_from_below(x: np.ndarray) -> np.ndarray:
+def log_from_below(x: ComplexArray) -> ComplexArray:
     """ln x for x in the closed lower half plane."""
     return np.log(x) - 2j * math.pi * ((x.imag >= 0) & (x.real < 0))
 
 
 class Factor(Protocol):
-    def value(self, m, one_plus_m): ...
-    def slope(self, m, one_plus_m): ...
-    def curvature(self, m, one_plus_m): ...
-    def turns(self, m: np.ndarray, one_plus_m: np.ndarray) -> np.ndarray: ...
+    def value(self, m, one_plus_m) -> Any: ...
+    def slope(self, m, one_plus_m) -> Any: ...
+    def curvature(self, m, one_plus_m) -> Any: ...
+    def turns(self, m, one_plus_m) -> Any: ...
     def atom(self) -> tuple[float, float] | None: ...
     @property
     def borders(self) -> tuple[float, ...]: ...

@@ -117,7 +117,7 @@ class _Chain:
         rises = np.concatenate([[False], self._slopes > 0, [False]])
         starts = np.flatnonzero(rises[1:] & ~rises[:-1])
         stops = np.flatnonzero(~rises[1:] & rises[:-1]) - 1
-        return [Gap(self._lower_edge(i), self._upper_edge(j)) for i, j in zip(starts, stops, strict=True)]
+        return [Gap(self._lower_edge(int(i)), self._upper_edge(int(j))) for i, j in zip(starts, stops, strict=True)]
 
     def _lower_edge(self, i: int) -> Edge | None:
         if i:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.errors import InvalidParameterError
+from meanfield.freeprob.factors import ComplexArray
 from meanfield.freeprob.real_line import Distribution
 
 __all__ = ["Law", "Transform", "point_masses"]
@@ -17,9 +18,9 @@ _CHUNK = 64  # rows at a time, so that a block of the kernel matrix stays in the
 class Transform:
     """M(w) = E X/(w - X), 1 + M(w) = E w/(w - X) without cancellation at small w, and the derivative M'(w); complex."""
 
-    M: np.ndarray
-    one_plus_m: np.ndarray
-    slope: np.ndarray
+    M: ComplexArray
+    one_plus_m: ComplexArray
+    slope: ComplexArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +45,14 @@ class Law:
         The continuous part on the real line itself.
     """
 
-    nodes: np.ndarray
-    weights: np.ndarray
+    nodes: ComplexArray
+    weights: ComplexArray
     locations: np.ndarray
     masses: np.ndarray
     intervals: tuple[tuple[float, float], ...]
     bottom: float
     top: float
-    sensitivity: np.ndarray | None = None
+    sensitivity: ComplexArray | None = None
     distribution: Distribution | None = None
 
     @property
@@ -76,7 +77,7 @@ class Law:
         atoms = self.masses[positive] @ np.log(self.locations[positive])
         return float((self.weights @ np.log(self.nodes)).real + atoms)
 
-    def transform(self, w: np.ndarray) -> Transform:
+    def transform(self, w: ComplexArray) -> Transform:
         """M and its relatives at complex w of any shape, Im w >= 0."""
         flat = np.ascontiguousarray(w, dtype=np.complex128).ravel()
         M, one_plus_m, slope = (np.empty_like(flat) for _ in range(3))
@@ -87,7 +88,7 @@ class Law:
         one_plus_m[near] = 1 + M[near]
         return Transform(M.reshape(w.shape), one_plus_m.reshape(w.shape), slope.reshape(w.shape))
 
-    def _chunk(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _chunk(self, w: ComplexArray) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             atoms = 1 / (w[:, None] - self.locations)
             M = atoms @ (self.masses * self.locations)
@@ -108,20 +109,20 @@ class Law:
         atoms = (w - self.locations) ** -3
         return complex(2 * (cubes @ (self.weights * self.nodes) + atoms @ (self.masses * self.locations)))
 
-    def derivative_by_parameter(self, w: np.ndarray) -> np.ndarray:
+    def derivative_by_parameter(self, w: ComplexArray) -> ComplexArray:
         """dM/d(parameter) at w (n,), where `sensitivity` is known."""
         assert self.sensitivity is not None
         return _product(*_reciprocals(w, self.nodes), self.sensitivity * self.nodes)
 
 
-def _reciprocals(w: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _reciprocals(w: ComplexArray, nodes: ComplexArray) -> tuple[np.ndarray, np.ndarray]:
     """Real and imaginary part of 1/(w_i - nodes_k); real arithmetic is several times faster than complex division."""
     x, y = np.subtract.outer(w.real, nodes.real), np.subtract.outer(w.imag, nodes.imag)
     scale = 1 / (x * x + y * y)
     return x * scale, -y * scale
 
 
-def _product(re: np.ndarray, im: np.ndarray, column: np.ndarray) -> np.ndarray:
+def _product(re: np.ndarray, im: np.ndarray, column: ComplexArray) -> ComplexArray:
     return (re @ column.real - im @ column.imag) + 1j * (re @ column.imag + im @ column.real)
 
 

@@ -21,6 +21,7 @@ MAX_PANELS = 20_000
 LARGEST_RATIO = 1e3  # of |f| on a panel: what is resolved relative to the largest value has to serve the smallest too
 NEAREST = 1e-10  # how close to an end, in half widths, f^2 is told apart from its value there
 NEAREST_EXTREMUM = 1e-7
+NEAREST_ZERO = 1e-13  # there f^2 covers many orders of magnitude
 _BASES = (
     np.array([0.0, 0.5, 1.0, 2.0, 3.0, 4.5, 6.0, 7.5, REACH]),
     np.array([0.0, 0.37, 0.81, 1.6, 2.5, 3.7, 5.2, 6.9, REACH]),
@@ -45,7 +46,10 @@ class Piece:
     def finest(self, x: float) -> float:
         """First panel at the end x, in half widths: f^2 itself is no sharper than rounding at a smooth extremum."""
         slope = legendre.legval((x - self.centre) / self.half, legendre.legder(self.series))
-        return NEAREST_EXTREMUM if abs(slope) <= 1e-6 * abs(self.f(x)) else NEAREST
+        value = abs(self.f(x))
+        if abs(slope) <= 1e-6 * value:
+            return NEAREST_EXTREMUM
+        return NEAREST_ZERO if value <= 1e-6 * abs(slope) else NEAREST
 
     def direction(self) -> int:
         """1 where f^2 increases, -1 where it decreases."""

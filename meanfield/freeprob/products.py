@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.freeprob.factors import Factor, log_from_above
+from meanfield.freeprob.factors import ComplexArray, Factor, log_from_above
 from meanfield.freeprob.laws import Law
 
 __all__ = ["FreeProduct", "State"]
@@ -22,23 +22,23 @@ __all__ = ["FreeProduct", "State"]
 class State:
     """Where points w lead.
 
-    w : (laws, n); N, N_slope : (laws, n), N equal for all laws once they are solved for; M, one_plus_m, one_plus_n : (n,)
-    of the first law, and so of the product; log_z : (n,); slope : (n,) d ln z/dN along M_l(w_l) = 1/N, and slope_size
-    the sum of the sizes of its terms; gaps : (laws, n) N of the first law less that of each; mismatch : (n,) what ln z
-    lacks for them, to first order.
+    w : (laws, n); N, N_slope : (laws, n), N and dN/dw, N equal for all laws once they are solved for; M, one_plus_m,
+    one_plus_n : (n,) of the first law, and so of the product, the latter 1 + M and 1 + N; log_z : (n,); slope : (n,)
+    d ln z/dN along M_l(w_l) = 1/N, and slope_size the sum of the sizes of its terms; gaps : (laws, n) N of the first
+    law less that of each; mismatch : (n,) what ln z lacks for them, to first order.
     """
 
-    w: np.ndarray
-    N: np.ndarray
-    N_slope: np.ndarray
-    M: np.ndarray
-    one_plus_m: np.ndarray
-    one_plus_n: np.ndarray
-    log_z: np.ndarray
-    slope: np.ndarray
+    w: ComplexArray
+    N: ComplexArray
+    N_slope: ComplexArray
+    M: ComplexArray
+    one_plus_m: ComplexArray
+    one_plus_n: ComplexArray
+    log_z: ComplexArray
+    slope: ComplexArray
     slope_size: np.ndarray
-    gaps: np.ndarray
-    mismatch: np.ndarray
+    gaps: ComplexArray
+    mismatch: ComplexArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ class FreeProduct:
             mismatch = (per_N * gaps).sum(axis=0)
         return State(w, N, N_slope, M, one_plus_m, one_plus_n, log_z, slope, size, gaps, mismatch)
 
-    def newton_step(self, state: State, log_z: np.ndarray) -> np.ndarray:
+    def newton_step(self, state: State, log_z: np.ndarray) -> ComplexArray:
         """Change of w, shape (laws, n), towards the given ln z and one N for all laws."""
         with np.errstate(all="ignore"):
             dN = (log_z - state.log_z - state.mismatch) / state.slope

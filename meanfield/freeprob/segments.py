@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.polynomial import legendre
 
-from meanfield.freeprob.curve import Chart, Curve, density_of_log, follow
+from meanfield.freeprob.curve import Chart, Curve, Tail, density_of_log, follow
 from meanfield.freeprob.edges import Component
 from meanfield.freeprob.products import FreeProduct
 from meanfield.quadrature import EPS, NODES, ORDER, TO_LEGENDRE, WEIGHTS
@@ -19,8 +19,10 @@ __all__ = ["Segment", "segment_of"]
 
 RESOLVED = 1e-12  # unresolved mass of a panel; also its share of the mean and of the second moment
 ROUNDING = 30 * EPS  # of m
+ROUNDING_OF_LOG = EPS / 2  # of ln z
 MAX_BISECTIONS = 40
 FIRST_PANELS = 10
+_LAGUERRE = np.polynomial.laguerre.laggauss(8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +30,9 @@ class Segment:
     """The density of v on one component.
 
     chart; edges (p + 1,) of the panels; series (p, ORDER) Legendre coefficients of the density of v on each;
-    mass (p,) of each; t, masses : (p, ORDER) ln lambda of the nodes and quadrature masses; rest : mass below the last
-    edge; error : bound on the mass that is wrong or unresolved; doubt (p,) : bound on the error of the density of v.
+    mass (p,) of each; t, masses : (n,) a quadrature for expectations of functions of t = ln lambda; tail : what lies
+    below the last edge; error : bound on the mass that is wrong or unresolved; doubt (p,) : bound on the error of the
+    density of v.
     """
 
     chart: Chart
@@ -38,7 +41,7 @@ class Segment:
     mass: np.ndarray
     t: np.ndarray
     masses: np.ndarray
-    rest: float
+    tail: Tail
     error: float
     doubt: np.ndarray
 
@@ -48,7 +51,12 @@ class Segment:
 
     @property
     def total(self) -> float:
-        return float(self.mass.sum()) + self.rest
+        return float(self.mass.sum()) + self.tail.mass
+
+    @property
+    def bottom(self) -> float:
+        """t at the last edge."""
+        return float(self.chart.log_z(self.edges[-1]))
 
     def density(self, t: np.ndarray) -> np.ndarray:
         """Of t = ln lambda, for t inside the component."""
@@ -59,7 +67,7 @@ class Segment:
             density = density / self.chart.slope(v)
         # At a square root edge 0/0, at a harder one finite/0.
         density = np.where(np.isnan(density), 0.0, density)
-        return np.where(v > self.edges[-1], 0.0, density)
+        return np.where(v > self.edges[-1], self.tail.rate * self._below(t), density)
 
     def density_error(self, t: np.ndarray) -> np.ndarray:
         v = self.chart.v(t)
@@ -67,8 +75,9 @@ class Segment:
             return self.doubt[self._located(v)[0]] / self.chart.slope(v)
 
     def scaled(self, factor: float) -> "Segment":
-        names = ("series", "mass", "masses", "rest", "error", "doubt")
-        return replace(self, **{name: factor * getattr(self, name) for name in names})
+        names = ("series", "mass", "masses", "error", "doubt")
+        tail = Tail(factor * self.tail.mass, self.tail.rate)
+        return replace(self, tail=tail, **{name: factor * getattr(self, name) for name in names})
 
     def above(self, t: np.ndarray) -> np.ndarray:
         """Mass above t."""
@@ -79,7 +88,10 @@ class Segment:
         rising = np.concatenate([(u + 1)[:, None], (P[:, 2:] - P[:, :-2]) / (2 * k + 1)], axis=1)
         inside = (rising * self.series[panel]).sum(axis=1) * width / 2
         before = np.concatenate([[0.0], np.cumsum(self.mass)])[panel]
-        return np.where(v > self.edges[-1], self.total, before + inside)
+        return np.where(v > self.edges[-1], self.total - self._below(t), before + inside)
+
+    def _below(self, t: np.ndarray) -> np.ndarray:
+        return self.tail.mass * np.exp(self.tail.rate * np.minimum(t - self.bottom, 0.0))
 
     def _located(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         panel = np.clip(np.searchsorted(self.edges, v, side="right") - 1, 0, len(self.mass) - 1)
@@ -121,17 +133,26 @@ def segment_of(product: FreeProduct, shadow: FreeProduct, component: Component, 
     )
     masses = values * half[:, None] * WEIGHTS
     wrong = float(((np.abs(doubt) * WEIGHTS).sum(axis=1) * half + 2 * tail * half).sum())
+    tail_t, tail_masses = _tail_nodes(curve)
     return Segment(
         chart=curve.chart,
         edges=np.append(starts, curve.v[-1]),
         series=series,
         mass=masses.sum(axis=1),
-        t=curve.chart.log_z(v),
-        masses=masses,
-        rest=curve.rest,
+        t=np.concatenate([curve.chart.log_z(v).ravel(), tail_t]),
+        masses=np.concatenate([masses.ravel(), tail_masses]),
+        tail=curve.tail,
         error=wrong,
         doubt=doubt.max(axis=1) + tail,
     )
+
+
+def _tail_nodes(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
+    """A quadrature for the tail, t and masses: Gauss-Laguerre for an exponential."""
+    mass, rate = curve.tail.mass, curve.tail.rate
+    if not mass or not rate:
+        return np.empty(0), np.empty(0)
+    return curve.chart.log_z(curve.v[-1]) - _LAGUERRE[0] / rate, mass * _LAGUERRE[1]
 
 
 def _first_edges(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +167,11 @@ def _density_of_v(curve: Curve, shadow: FreeProduct, v: np.ndarray) -> tuple[np.
     slope = curve.chart.slope(v)
     values = density_of_log(state).reshape(v.shape) * slope
     m = np.minimum(np.abs(state.M), np.abs(state.one_plus_m)).reshape(v.shape)
-    noise = ROUNDING * (m * slope).max(axis=1) / math.pi
+    chart, t = curve.chart, curve.chart.log_z(v)
+    distance = chart.high - t if chart.low is None else np.minimum(chart.high - t, t - chart.low)
+    # ln z is known to rounding only, and towards an edge the density varies with its distance in ln z.
+    shift = ROUNDING_OF_LOG * (1 + np.abs(t) + curve.product.powers.sum()) / np.maximum(distance, 1e-300)
+    noise = (ROUNDING * m * slope / math.pi + np.abs(values) * np.minimum(shift, 1.0)).max(axis=1)
     other = shadow.state(state.w)
     other = shadow.state(other.w + shadow.newton_step(other, curve.chart.log_z(v.ravel())))
     return values, noise, np.abs(density_of_log(other).reshape(v.shape) * slope - values) + noise[:, None]

@@ -127,7 +127,7 @@ class CurveLaw(SpectralLaw):
     @property
     def reach(self) -> tuple[float, float]:
         return (
-            min((float(s.chart.log_z(s.edges[-1])) for s in self.segments), default=math.inf),
+            min((s.bottom for s in self.segments), default=math.inf),
             max((s.chart.high for s in self.segments), default=-math.inf),
         )
 
