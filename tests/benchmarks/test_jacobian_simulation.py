@@ -31,16 +31,14 @@ def plain_numpy(weights: str, seed: int) -> np.ndarray:
     h = rng.standard_normal(WIDTH) * math.sqrt(Q0)
     jacobian = np.eye(WIDTH)
     for layer in range(DEPTH):
-        matrix = rng.standard_normal((WIDTH, WIDTH))
         if weights == "orthogonal":
-            Q, R = np.linalg.qr(matrix)
-            matrix = Q * (SIGMA_W * np.sign(np.diag(R)))
+            Q, R = np.linalg.qr(rng.standard_normal((WIDTH, WIDTH)))
+            matrix = SIGMA_W * Q * np.sign(np.diag(R))
         else:
-            matrix *= SIGMA_W / math.sqrt(WIDTH)
+            matrix = rng.standard_normal((WIDTH, WIDTH)) * (SIGMA_W / math.sqrt(WIDTH))
         if layer:
             h = matrix @ np.tanh(h) + SIGMA_B * rng.standard_normal(WIDTH)
-        jacobian = matrix @ jacobian
-        jacobian *= (1 - np.tanh(h) ** 2)[:, None]
+        jacobian = ((1 - np.tanh(h) ** 2)[:, None] * matrix) @ jacobian
     return np.linalg.svd(jacobian, compute_uv=False)
 
 

@@ -52,6 +52,10 @@ class _Product(ABC):
         self.columns = columns
         self.gain = gain
 
+    def start(self, seed: np.random.SeedSequence) -> None:
+        """`multiply` where J is still the identity."""
+        self.multiply(seed)
+
     @abstractmethod
     def multiply(self, seed: np.random.SeedSequence) -> None:
         """Replace [J | x] by O [J | x], where gain O is the next layer's W."""
@@ -62,6 +66,9 @@ class _GaussianProduct(_Product):
         super().__init__(width, np.eye(width, width + 1), sigma_w / math.sqrt(width))
         self._matrix = np.empty((width, width))
         self._spare = np.empty((width, width + 1))
+
+    def start(self, seed):
+        self.columns[:, :-1] = Normals(seed).standard_normal(self._matrix.shape, out=self._matrix)
 
     def multiply(self, seed):
         Normals(seed).standard_normal(self._matrix.shape, out=self._matrix)
@@ -112,8 +119,10 @@ def jacobian(setting: JacobianSetting, width: int, seed: np.random.SeedSequence)
     dead = False
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for number, layer in enumerate(layers):
-            product.multiply(layer)
-            if number:
+            if number == 0:
+                product.start(layer)
+            else:
+                product.multiply(layer)
                 h = setting.settled(product.columns[:, -1] + law.sigma_b * biases.standard_normal(width))
             slopes = law.phi.derivative(h)
             dead = dead or not slopes.any()
