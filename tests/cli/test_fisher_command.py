@@ -96,10 +96,10 @@ def test_scatter(terminal, tmp_path):
 
 def test_scatter_on_digits(terminal, tmp_path):
     pytest.importorskip("sklearn")
-    words = (*SCATTER, "--inputs", "digits", "--q-star", "0.5", "--output", tmp_path / "s.png")
-    terminal.ok(*words)
+    folder, words = tmp_path / "run", (*SCATTER, "--inputs", "digits", "--q-star", "0.5")
+    terminal.ok(*words, "--output", tmp_path / "s.png", "--folder", folder)
     assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
-    text = terminal.ok(*words[:-2]).stdout
+    text = terminal.ok(*words, "--folder", folder, "--resume").stdout
     assert "digits inputs" in text
     assert "Pearson's rho" in text
 

@@ -15,7 +15,7 @@ from verify.fisher_scatter import predicted_memory, predicted_seconds
 from verify.statistics import extrapolate
 
 SHAPE = {"depth": 2, "samples": 100, "outputs": 2}
-WIDTHS, NETWORKS = (100, 200, 400), 24
+WIDTHS, NETWORKS = (100, 200, 400), 16
 
 
 def simulated(phi, sigma_w, sigma_b, weights="gaussian"):
