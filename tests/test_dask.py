@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import meanfield as mf
+import verify
 from meanfield import diagrams
 from meanfield.cli.main import run
 from meanfield.equilibrium_grids import NUMBERS
@@ -60,6 +61,16 @@ def test_the_same_bits_also_when_a_worker_is_killed(cluster, serial, tmp_path):
         assert_same_bits(mf.phase_diagram("tanh", *AXES, executor=fatal, folder=tmp_path / "run"), serial)
         assert first not in client.run(os.getpid).values()
     assert len(list((tmp_path / "run").glob("*.cell"))) == 12
+
+
+def test_simulations_have_the_same_bits(cluster, tmp_path):
+    point, given = ("tanh", 1.5, 0.3), {"depth": 3, "widths": (20, 40), "networks": 8}
+    alone = verify.simulate(*point, **given)
+    with distributed.Client(cluster) as client:
+        shared = verify.simulate(*point, **given, executor=client.get_executor(), folder=tmp_path / "run")
+    for name, arrays in alone.samples.items():
+        assert all(array.tobytes() == shared.samples[name][width].tobytes() for width, array in arrays.items())
+    assert len(list((tmp_path / "run").glob("*.cell"))) == 16
 
 
 def test_the_command_line_takes_a_scheduler(cluster):

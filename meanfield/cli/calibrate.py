@@ -2,8 +2,10 @@
 
 import click
 
+from meanfield.cli.long_runs import folder_options, kept_in
 from meanfield.cli.options import Numbers, declare, simulation_options
 from meanfield.cli.output import Answer, deliver, echo, print_table
+from meanfield.cli.simulation_cost import announce_simulation
 
 COLUMNS = ("name", "rejected", "rate", "low", "high")
 
@@ -27,7 +29,8 @@ COLUMNS = ("name", "rejected", "rate", "low", "high")
 )
 @click.option("--runs", type=int, default=100, show_default=True, help="Checks, each with networks of its own.")
 @simulation_options
-def command(phi, catalogue, sigma_w, sigma_b, workers, as_json, output, **setting) -> int:
+@folder_options("finished runs")
+def command(phi, catalogue, sigma_w, sigma_b, workers, folder, resume, max_memory, as_json, output, **setting) -> int:
     """How often a verdict on PHI is wrong.
 
     Repeats a check with many seeds, against the right theory, for its false alarms, and against wrong ones: parameters
@@ -39,25 +42,28 @@ def command(phi, catalogue, sigma_w, sigma_b, workers, as_json, output, **settin
 
     if (phi is None) != catalogue:
         raise mf.InvalidParameterError("give either PHI or --catalogue")
-    with pool(workers, "calibration") as executor:
+    with kept_in(folder), pool(workers, "calibration") as executor:
+        run = {"executor": executor, "folder": folder, "resume": resume, "max_memory": max_memory}
         if catalogue:
             from meanfield.cli.survey import survey
 
             del setting["runs"], setting["q0"], setting["weights"]
-            answer, passed = survey(setting, executor)
+            answer, passed = survey(setting, run)
         else:
-            answer, passed = _calibration(mf.as_nonlinearity(phi), sigma_w, sigma_b, setting, executor)
+            answer, passed = _calibration(mf.as_nonlinearity(phi), sigma_w, sigma_b, setting, run)
     deliver("calibrate", answer, as_json=as_json, output=output)
     return 0 if passed else 1
 
 
-def _calibration(nonlinearity, sigma_w, sigma_b, setting, executor) -> tuple[Answer, bool]:
+def _calibration(nonlinearity, sigma_w, sigma_b, setting, run) -> tuple[Answer, bool]:
     import meanfield as mf
     import verify
 
     if sigma_w is None:
         sigma_w = mf.critical_point(nonlinearity, sigma_b=sigma_b).sigma_w
-    found = verify.calibrate(nonlinearity, sigma_w, sigma_b, **setting, executor=executor)
+    point = (nonlinearity, sigma_w, sigma_b)
+    announce_simulation(point, setting, setting["widths"], run["max_memory"], repeated=setting["runs"])
+    found = verify.calibrate(*point, **setting, **run)
 
     def show() -> None:
         right = ("nothing wrong", found.false_alarms, found.false_alarm_rate, found.low, found.high)

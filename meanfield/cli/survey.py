@@ -14,20 +14,22 @@ FACTORS = (0.8, 1.0, 1.25)
 COLUMNS = ("phi", "sigma_w", "sigma_b", "q0", "phase", "weights", "passed", "verdict")
 
 
-def survey(setting: dict[str, Any], executor) -> tuple[Answer, bool]:
-    """Check every nonlinearity of the catalogue and tell what failed; `setting` is that of `verify.check`.
+def survey(setting: dict[str, Any], run: dict[str, Any]) -> tuple[Answer, bool]:
+    """Check every nonlinearity of the catalogue and tell what failed; `setting` and `run` are those of `verify.check`.
 
-    The level is shared out evenly, so that it holds for the survey as a whole.
+    Each check has a folder of its own in the run's, if there is one. The level is shared out evenly, so that it holds
+    for the survey as a whole.
     """
     import verify
 
     cases = [(*point, weights) for point in _points() for weights in WEIGHTS]
     level = setting["level"] / len(cases)
     rows = []
-    for phi, sigma_w, sigma_b, q0, phase, weights in cases:
-        report = verify.check(
-            phi, sigma_w, sigma_b, **{**setting, "q0": q0, "weights": weights, "level": level}, executor=executor
-        )
+    folder = run["folder"]
+    for number, (phi, sigma_w, sigma_b, q0, phase, weights) in enumerate(cases):
+        own = {"q0": q0, "weights": weights, "level": level}
+        place = None if folder is None else folder / f"{number:03d}"
+        report = verify.check(phi, sigma_w, sigma_b, **{**setting, **run, **own, "folder": place})
         values = (phi.name, sigma_w, sigma_b, q0, phase, weights, report.passed, report.verdict)
         rows.append({**dict(zip(COLUMNS, values, strict=True)), "notes": list(report.notes)})
     failed = [row for row in rows if not row["passed"]]

@@ -4,8 +4,10 @@ from typing import Any
 
 import click
 
+from meanfield.cli.long_runs import folder_options, kept_in
 from meanfield.cli.options import Numbers, declare, phi_argument, simulation_options
 from meanfield.cli.output import Answer, deliver, echo, print_table
+from meanfield.cli.simulation_cost import announce_simulation
 
 COLUMNS = ("name", "theory", "estimate", "standard_error", "width_bias", "z", "p_value", "passed")
 DEVIATIONS = ("name", "theory", "bias", "standard_error", "spread", "deviation", "required_width")
@@ -49,7 +51,10 @@ TABLES = (".json", ".csv", ".npz")
     f"by default {PRECISION:g}. Relative for q and chi.",
 )
 @simulation_options
-def command(phi, sigma_w, sigma_b, width, precision, level, workers, as_json, output, **setting) -> int:
+@folder_options("finished networks")
+def command(
+    phi, sigma_w, sigma_b, width, precision, level, workers, folder, resume, max_memory, as_json, output, **setting
+) -> int:
     """Hold the theory of PHI against simulated networks.
 
     Lengths, correlations and gradients are measured layer by layer and compared with the theory in standard errors.
@@ -66,21 +71,23 @@ def command(phi, sigma_w, sigma_b, width, precision, level, workers, as_json, ou
     if sigma_w is None:
         sigma_w = mf.critical_point(nonlinearity, sigma_b=sigma_b).sigma_w
     point = (nonlinearity, sigma_w, sigma_b)
-    with pool(workers, "simulation") as executor:
+    announce_simulation(point, setting, setting["widths"] if width is None else (width,), max_memory)
+    with kept_in(folder), pool(workers, "simulation") as executor:
+        run = {"executor": executor, "folder": folder, "resume": resume, "max_memory": max_memory}
         if width is None:
-            answer, code = _verdict(point, {**setting, "precision": precision, "level": level}, executor)
+            answer, code = _verdict(point, {**setting, "precision": precision, "level": level}, run)
         else:
             wanted = PRECISION if precision is None else precision
             del setting["widths"]
-            answer, code = _finite_width(point, {**setting, "width": width, "precision": wanted}, executor), 0
+            answer, code = _finite_width(point, {**setting, "width": width, "precision": wanted}, run), 0
     deliver("validate", answer, as_json=as_json, output=output)
     return code
 
 
-def _verdict(point: tuple, setting: dict[str, Any], executor) -> tuple[Answer, int]:
+def _verdict(point: tuple, setting: dict[str, Any], run: dict[str, Any]) -> tuple[Answer, int]:
     import verify
 
-    report = verify.check(*point, **setting, executor=executor)
+    report = verify.check(*point, **setting, **run)
 
     def show() -> None:
         rows = [
@@ -106,10 +113,10 @@ def _verdict(point: tuple, setting: dict[str, Any], executor) -> tuple[Answer, i
     return answer, 0 if report.passed else 1
 
 
-def _finite_width(point: tuple, setting: dict[str, Any], executor) -> Answer:
+def _finite_width(point: tuple, setting: dict[str, Any], run: dict[str, Any]) -> Answer:
     import verify
 
-    found = verify.width_bias(*point, **setting, executor=executor)
+    found = verify.width_bias(*point, **setting, **run)
 
     def show() -> None:
         rows = [

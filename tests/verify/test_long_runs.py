@@ -1,0 +1,177 @@
+"""Long simulations: the same bits whoever computes and whenever it was killed, other runs refused, memory bounded."""
+
+import itertools
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+import tracemalloc
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import meanfield as mf
+import verify
+from meanfield import sweeps
+from meanfield.cli.main import run
+from verify.long_runs import BYTES_OF_A_PROCESS, predicted_cost
+from verify.sampling import sample
+from verify.settings import checked_setting
+
+GIVEN = {"depth": 3, "widths": (20, 40), "networks": 20, "weights": "orthogonal", "seed": 5}
+CALIBRATED = {**GIVEN, "runs": 12, "sigma_w_errors": (0.2,), "sigma_b_errors": (0.5,)}
+
+
+def simulated(**changes):
+    return verify.simulate("tanh", 1.5, 0.3, **{**GIVEN, **changes})
+
+
+def calibrated(**changes):
+    return verify.calibrate("tanh", 1.5, 0.3, **{**CALIBRATED, **changes})
+
+
+def assert_same_bits(left, right):
+    for name, arrays in left.samples.items():
+        assert arrays.keys() == right.samples[name].keys()
+        assert all(array.tobytes() == right.samples[name][width].tobytes() for width, array in arrays.items())
+
+
+@pytest.fixture(scope="module")
+def alone():
+    return simulated(), json.dumps(calibrated().to_dict())
+
+
+def test_the_same_bits_with_a_folder_processes_and_other_chunks(alone, tmp_path, monkeypatch):
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as processes:
+        for place, chunks in (("a", 64), ("b", 7)):
+            monkeypatch.setattr(sweeps, "MOST_CHUNKS", chunks)
+            assert_same_bits(simulated(executor=processes, folder=tmp_path / place), alone[0])
+        assert json.dumps(calibrated(executor=processes, folder=tmp_path / "c").to_dict()) == alone[1]
+    assert len(list((tmp_path / "a").glob("*.cell"))) == 40
+    assert json.dumps(calibrated(folder=tmp_path / "c", resume=True).to_dict()) == alone[1]
+
+
+def test_a_run_can_be_extended(alone, tmp_path):
+    with ThreadPoolExecutor(2) as threads:
+        few = simulated(networks=6, folder=tmp_path / "run", executor=threads)
+    assert few.networks == 6
+    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("*.cell")}
+    assert len(kept) == 12
+    assert_same_bits(simulated(folder=tmp_path / "run", resume=True), alone[0])
+    assert all((tmp_path / "run" / name).stat().st_mtime_ns == when for name, when in kept.items())
+    one = verify.width_bias("tanh", 1.5, 0.3, depth=3, width=40, networks=6, folder=tmp_path / "one")
+    again = verify.width_bias("tanh", 1.5, 0.3, depth=3, width=40, networks=6, folder=tmp_path / "one", resume=True)
+    assert one.to_dict() == again.to_dict()
+
+
+def test_rounds_of_a_precision_share_the_folder(tmp_path):
+    plain = simulated(networks=100, precision=0.07)
+    assert 16 < plain.networks < 100
+    assert_same_bits(simulated(networks=100, precision=0.07, folder=tmp_path / "run"), plain)
+    assert len(list((tmp_path / "run").glob("*.cell"))) == 2 * plain.networks
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "unless it is to be resumed"),
+        ({"seed": 6, "resume": True}, "its seed.entropy is 5, now 6"),
+        ({"widths": (20, 41), "resume": True}, r"its parameters.widths is \[20, 40\], now \[20, 41\]"),
+        ({"q0": 0.9, "resume": True}, "its parameters.q0 is 1.0, now 0.9"),
+        ({"method": "matrices", "resume": True}, "its parameters.method is 'sampled', now 'matrices'"),
+        ({"quantities": ("q", "c"), "resume": True}, "its parameters.quantities is"),
+    ],
+)
+def test_another_run_is_refused(tmp_path, changes, message):
+    simulated(networks=2, folder=tmp_path / "run")
+    with pytest.raises(mf.InvalidParameterError, match=message):
+        simulated(networks=2, folder=tmp_path / "run", **changes)
+
+
+@pytest.mark.parametrize("call", [simulated, calibrated])
+def test_too_large_a_simulation_is_refused_with_the_figure(tmp_path, call):
+    with pytest.raises(mf.InvalidParameterError, match=r"max_memory must be at least 0.25 GB .*, got 0.01 GB"):
+        call(max_memory=10**7, folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(mf.InvalidParameterError, match="max_memory must be at least"):
+        verify.width_bias("tanh", 1.5, 0.3, width=10**6, depth=100, max_memory=10**9)
+
+
+QUANTITIES = ("q", "c", "chi"), ("jacobian_moment",), ("jacobian_moment", "mean_log_sigma")
+WHERE = [("sampled", 400, 20), ("matrices", 150, 4)]
+
+
+@pytest.mark.parametrize(("method", "width", "depth"), WHERE)
+@pytest.mark.parametrize("quantities", QUANTITIES)
+def test_no_more_memory_than_predicted(method, width, depth, quantities):
+    for weights, c0 in itertools.product(("gaussian", "orthogonal"), ((0.5,), (0.1, 0.2, 0.3, 0.4))):
+        setting = checked_setting(
+            "tanh",
+            1.5,
+            0.3,
+            depth=depth,
+            weights=weights,
+            quantities=quantities,
+            q0=1.0,
+            c0=c0,
+            lengths="free",
+            method=method,
+        )
+        budget = (setting, (width // 2, width), range(2), np.random.SeedSequence(1))
+        sample(*budget)
+        tracemalloc.start()
+        sample(*budget)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        needed = predicted_cost(setting, (width // 2, width), 2)[0] - BYTES_OF_A_PROCESS
+        assert peak <= 1.1 * needed + 100_000
+        assert needed <= 5 * peak + 100_000
+
+
+WORDS = ("--sigma-w", "1.5", "--sigma-b", "0.3", "--depth", "3", "--widths", "20,40")
+COMMANDS = {
+    "validate": ("validate", "tanh", *WORDS, "--networks", "80", "--json"),
+    "calibrate": ("calibrate", "tanh", *WORDS, "--networks", "4", "--runs", "20", "--json"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_killed_command_goes_on_to_the_same_bits(name, tmp_path):
+    folder = tmp_path / "run"
+    words = (*COMMANDS[name], "--folder", str(folder))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "meanfield", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
+    )
+    end = time.monotonic() + 60
+    while len(list(folder.glob("*.cell"))) < 3:
+        assert killed.poll() is None, killed.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    killed.kill()
+    killed.communicate()
+    kept = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.cell")}
+    resumed, fresh = (CliRunner().invoke(run, given) for given in ((*words, "--resume"), COMMANDS[name]))
+    assert resumed.exit_code == fresh.exit_code, resumed.stderr
+    assert 3 <= len(kept) < len(list(folder.glob("*.cell")))
+    assert all((folder / part).stat().st_mtime_ns == when for part, when in kept.items()), "nothing is made twice"
+    records = [json.loads(result.stdout) for result in (resumed, fresh)]
+    for record in records:
+        del record["provenance"]
+    assert records[0] == records[1]
+
+
+def test_the_survey_of_the_catalogue_goes_on_too(tmp_path, monkeypatch):
+    from meanfield import activations
+
+    monkeypatch.setattr(activations, "CATALOGUE", {"tanh": activations.CATALOGUE["tanh"]})
+    words = ["calibrate", "--catalogue", "--depth", "3", "--widths", "20,40", "--networks", "4", "--json"]
+    kept = [*words, "--folder", str(tmp_path / "run")]
+    shown = [CliRunner().invoke(run, given) for given in (words, kept, [*kept, "--resume"])]
+    assert len(list((tmp_path / "run").iterdir())) == 6
+    surveys = [json.loads(result.stdout)["survey"] for result in shown]
+    assert surveys[0] == surveys[1] == surveys[2]
