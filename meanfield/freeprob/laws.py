@@ -65,8 +65,10 @@ class Law:
 
     @property
     def relative_variance(self) -> float:
-        """E (X - E X)^2/(E X)^2, from centred values: no cancellation for narrow laws."""
+        """E (X - E X)^2/(E X)^2, from centred values: no cancellation for narrow laws; inf if the mean underflows."""
         mean = self.mean
+        if mean == 0:
+            return np.inf
         spread = (self.weights @ (self.nodes - mean) ** 2).real + self.masses @ (self.locations - mean) ** 2
         return float(spread) / mean**2
 
