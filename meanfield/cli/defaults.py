@@ -5,7 +5,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["SIGMA_B", "OperatingPoint", "chosen_point", "default_point", "default_window"]
+__all__ = ["SIGMA_B", "OperatingPoint", "chosen_point", "default_point", "default_window", "drawn_line"]
 
 SIGMA_B = 0.05
 
@@ -77,6 +77,16 @@ def default_point(phi) -> OperatingPoint:
 def default_window(sigma_w: float, sigma_b: float) -> tuple[tuple[float, float], tuple[float, float]]:
     """Ranges (sigma_w, sigma_b) of a phase diagram that shows both sides of this point."""
     return (0.05 * sigma_w, 2.5 * sigma_w), (0.0, max(1.0, 2.0 * sigma_b))
+
+
+def drawn_line(phi):
+    """The critical line of a figure: dense, and with the very points where it begins, ends and turns."""
+    import numpy as np
+
+    import meanfield as mf
+    from meanfield.critical_curve import critical_curve
+
+    return mf.critical_line(phi, q_star=np.union1d(np.geomspace(1e-6, 1e4, 801), critical_curve(phi).q))
 
 
 def _stable_point(phi, sigma_b: float):

@@ -21,7 +21,7 @@ LETTERS = {"ordered": ".", "critical": "=", "chaotic": "#", "unbounded": "~"}
 )
 @click.option("--sigma-b", type=float, nargs=2, metavar="LOW HIGH", help="Range of sigma_b.")
 @click.option(
-    "--points", type=click.IntRange(2, 2000), nargs=2, default=(61, 41), show_default=True, help="Columns and rows."
+    "--points", type=click.IntRange(1, 10_000), nargs=2, default=(61, 41), show_default=True, help="Columns and rows."
 )
 @click.option("--q0", type=float, default=1.0, show_default=True, help="Variance of the first pre-activation.")
 @click.option(
@@ -29,11 +29,28 @@ LETTERS = {"ordered": ".", "critical": "=", "chaotic": "#", "unbounded": "~"}
     type=click.Choice(["phase", *NUMBERS[:-1], "n_fixed_points"]),
     default="phase",
     show_default=True,
-    help="What a figure shows.",
+    help="What the colours of a map show.",
+)
+@click.option(
+    "--figure",
+    "kind",
+    type=click.Choice(["map", "depth-scales", "trainability"]),
+    default="map",
+    show_default=True,
+    help="A map of the plane; depth scales over sigma_w, for up to five rows; how deep signals reach, first row.",
+)
+@click.option(
+    "--axes",
+    type=click.Choice(["deviation", "variance"]),
+    default="deviation",
+    show_default=True,
+    help="Axes of a figure: sigma_w and sigma_b, or their squares.",
 )
 @workers_option
 @folder_options("finished strips of the diagram")
-def command(phi, sigma_w, sigma_b, points, q0, field, workers, folder, resume, max_memory, as_json, output) -> None:
+def command(
+    phi, sigma_w, sigma_b, points, q0, field, kind, axes, workers, folder, resume, max_memory, as_json, output
+) -> None:
     """The phase diagram of PHI.
 
     Each pair (sigma_w, sigma_b) is ordered, chaotic, critical or unbounded, by the fixed point that --q0 leads to.
@@ -42,7 +59,7 @@ def command(phi, sigma_w, sigma_b, points, q0, field, workers, folder, resume, m
 
     import meanfield as mf
     from meanfield.arguments import interval
-    from meanfield.cli.defaults import default_point, default_window
+    from meanfield.cli.defaults import default_point, default_window, drawn_line
     from meanfield.cli.pool import pool
     from meanfield.diagrams import predicted_cost
 
@@ -75,10 +92,14 @@ def command(phi, sigma_w, sigma_b, points, q0, field, workers, folder, resume, m
         echo(". ordered   # chaotic   = critical   ~ unbounded")
 
     def figure():
-        from meanfield.plotting import plot_phase_diagram
+        from meanfield.plotting import figure_of, plot_depth_scales, plot_phase_diagram, plot_trainability
 
-        line = mf.critical_line(nonlinearity, q_star=np.geomspace(1e-6, 1e4, 801)) if field == "phase" else None
-        return plot_phase_diagram(diagram, field=field, line=line, title=nonlinearity.name).figure
+        look = {"axes": axes, "title": nonlinearity.name}
+        if kind == "depth-scales":
+            return figure_of(plot_depth_scales(diagram, **look))
+        if kind == "trainability":
+            return figure_of(plot_trainability(diagram, **look))
+        return figure_of(plot_phase_diagram(diagram, field=field, line=drawn_line(nonlinearity), **look))
 
     across, up = np.meshgrid(columns, rows)
     table = {"sigma_w": across.ravel(), "sigma_b": up.ravel()}

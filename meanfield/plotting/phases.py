@@ -1,12 +1,26 @@
 """Phase diagrams and the critical line."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, LogNorm
+from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm, Normalize
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 
 from meanfield.arguments import choice
-from meanfield.plotting.style import BLACK, SYMBOLS, axes_for, label_axes
+from meanfield.plotting.style import (
+    BLACK,
+    GREY,
+    SYMBOLS,
+    add_legend,
+    axes_for,
+    figure_of,
+    label_axes,
+    plane,
+    text_size,
+)
 
 __all__ = ["PHASE_COLOURS", "plot_critical_line", "plot_phase_diagram"]
 
@@ -14,27 +28,39 @@ PHASE_COLOURS = {
     "ordered": "#deebf7",
     "critical": BLACK,
     "chaotic": "#f5c77e",
-    "unbounded": "#9a9a9a",
+    "unbounded": GREY,
     "": "#ffffff",
 }
 FIELDS = ("phase", "q_star", "alpha", "chi_1", "c_star", "chi_c", "xi_q", "xi_c", "xi_gradient", "n_fixed_points")
 LOGARITHMIC = ("q_star", "xi_q", "xi_c", "xi_gradient", "chi_1")
+HATCH = "////"
+LABEL_LENGTH = 0.3  # of an axis, that a word takes
 
 
-def plot_phase_diagram(diagram, *, field: str = "phase", line=None, title: str | None = None, ax: Axes | None = None):
+def plot_phase_diagram(
+    diagram,
+    *,
+    field: str = "phase",
+    line=None,
+    axes: str = "deviation",
+    title: str | None = None,
+    ax: Axes | None = None,
+):
     """The phases of a PhaseDiagram as labelled regions, or one of its numbers as colours.
 
     Parameters
     ----------
     diagram : PhaseDiagram
     field : str
-        "phase", or a numeric field such as "xi_c".
+        "phase", or a numeric field such as "xi_c"; of xi_gradient, which is negative in the chaotic phase, the size.
     line : CriticalLine, optional
         Drawn on top: solid where its points attract, dashed where they repel.
+    axes : "deviation" or "variance"
+        sigma_w and sigma_b, or their squares, as papers have it.
     title : str, optional
         Plain text.
     ax : Axes, optional
-        Where to draw; without it, a new Figure, which is ``ax.figure`` of the result.
+        Where to draw; without it, a new Figure of one column's width, which is ``ax.figure`` of the result.
 
     Returns
     -------
@@ -43,39 +69,59 @@ def plot_phase_diagram(diagram, *, field: str = "phase", line=None, title: str |
     Raises
     ------
     InvalidParameterError
-        Unknown field.
+        Unknown field or axes.
+
+    Notes
+    -----
+    Hatched is where the length map has several fixed points, so that q0 decides; that q = 0 is one of them at
+    sigma_b = 0 does not count.
     """
     choice("field", field, FIELDS)
-    ax = axes_for(ax, (6.4, 4.6))
-    if field == "phase":
-        _draw_phases(ax, diagram)
-    else:
-        _draw_number(ax, diagram, field)
-    ax.set_xlim(diagram.sigma_w.min(), diagram.sigma_w.max())
-    ax.set_ylim(diagram.sigma_b.min(), diagram.sigma_b.max())
+    x_of, y_of, x_label, y_label = plane(axes)
+    ours = ax is None
+    ax = axes_for(ax, (3.4, 2.9))
+    x, y = x_of(diagram.sigma_w), y_of(diagram.sigma_b)
+    handles = _draw_phases(ax, diagram, x, y) if field == "phase" else _draw_number(ax, diagram, x, y, field)
+    ax.set_xlim(x.min(), x.max())
+    ax.set_ylim(y.min(), y.max())
+    _label_phases(ax, diagram, x, y)
+    handles += _hatch(ax, diagram, x, y)
     if line is not None:
-        _draw_line(ax, line)
-        if ax.get_legend_handles_labels()[0]:
-            ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, fontsize="small")
-    label_axes(ax, SYMBOLS["sigma_w"], SYMBOLS["sigma_b"], title)
+        handles += _draw_line(ax, x_of(line.sigma_w), y_of(line.sigma_b), line.stable)
+    label_axes(ax, x_label, y_label, title)
+    add_legend(ax, handles, outside=ours)
     return ax
 
 
-def plot_critical_line(line, *, title: str | None = None, ax: Axes | None = None):
-    """A CriticalLine in the (sigma_w, sigma_b) plane: solid where its points attract, dashed where they repel."""
-    ax = axes_for(ax, (6.4, 4.2))
-    _draw_line(ax, line)
+def plot_critical_line(line, *, axes: str = "deviation", title: str | None = None, ax: Axes | None = None):
+    """A CriticalLine in the plane: solid where its points attract, dashed where they repel.
+
+    Parameters
+    ----------
+    line : CriticalLine
+    axes : "deviation" or "variance"
+    title : str, optional
+        Plain text.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    x_of, y_of, x_label, y_label = plane(axes)
+    ax = axes_for(ax, (3.4, 2.6))
+    handles = _draw_line(ax, x_of(line.sigma_w), y_of(line.sigma_b), line.stable)
     ax.margins(0.05)
     ax.grid(color="#dddddd", linewidth=0.6)
-    label_axes(ax, SYMBOLS["sigma_w"], SYMBOLS["sigma_b"], title)
-    if not np.isfinite(line.sigma_w).any():
-        ax.text(0.5, 0.5, "no critical point in this range", transform=ax.transAxes, ha="center", va="center")
+    label_axes(ax, x_label, y_label, title)
+    if handles:
+        ax.legend(handles=handles, frameon=False, fontsize=text_size(ax))
     else:
-        ax.legend(frameon=False)
+        ax.text(0.5, 0.5, "no critical point in this range", transform=ax.transAxes, ha="center", va="center")
     return ax
 
 
-def _draw_phases(ax: Axes, diagram) -> None:
+def _draw_phases(ax: Axes, diagram, x: np.ndarray, y: np.ndarray) -> list:
     phase = np.asarray(diagram.phase)
     names = list(PHASE_COLOURS)
     index = np.full(phase.shape, names.index(""))
@@ -83,16 +129,60 @@ def _draw_phases(ax: Axes, diagram) -> None:
         index[phase == name] = code
     # A thin critical set has no area worth a colour of its own: its cells belong to the line.
     colours = ListedColormap(list(PHASE_COLOURS.values()))
-    ax.pcolormesh(
-        diagram.sigma_w, diagram.sigma_b, index, cmap=colours, vmin=-0.5, vmax=len(names) - 0.5, shading="nearest"
-    )
+    ax.pcolormesh(x, y, index, cmap=colours, vmin=-0.5, vmax=len(names) - 0.5, shading="nearest", rasterized=True)
+    return []
+
+
+def _draw_number(ax: Axes, diagram, x: np.ndarray, y: np.ndarray, field: str) -> list:
+    values = np.asarray(getattr(diagram, field), dtype=float)
+    label = SYMBOLS[field]
+    if field == "xi_gradient":
+        values, label = np.abs(values), r"$|\xi_\nabla|$"
+    if field.startswith("xi_"):
+        label += " (layers)"
+    shown = np.ma.masked_invalid(values)
+    if field in LOGARITHMIC:
+        shown = np.ma.masked_less_equal(shown, 0.0)
+    norm, ticks = _scale(shown, field)
+    ax.set_facecolor(GREY)
+    mesh = ax.pcolormesh(x, y, shown, cmap="cividis", norm=norm, shading="nearest", rasterized=True)
+    bar = figure_of(ax).colorbar(mesh, ax=ax, ticks=ticks)
+    bar.set_label(label, fontsize=text_size(ax) + 1)
+    bar.ax.tick_params(labelsize=text_size(ax))
+    return [Patch(color=GREY, label="none")] if np.ma.getmaskarray(shown).any() else []
+
+
+def _scale(shown: np.ma.MaskedArray, field: str) -> tuple[Normalize | None, list[int] | None]:
+    """Logarithmic for depths and lengths, steps for counts, linear for the rest; and the ticks if they matter."""
+    if shown.count() == 0:
+        return None, None
+    if field == "n_fixed_points":
+        counts = list(range(int(shown.min()), int(shown.max()) + 1))
+        return BoundaryNorm(np.arange(counts[0] - 0.5, counts[-1] + 1), 256), counts
+    return (LogNorm() if field in LOGARITHMIC else None), None
+
+
+def _label_phases(ax: Axes, diagram, x: np.ndarray, y: np.ndarray) -> None:
+    phase = np.asarray(diagram.phase)
     for name in ("ordered", "chaotic", "unbounded"):
         place = _deepest(phase == name)
-        if place is not None:
-            row, column = place
-            ax.text(
-                diagram.sigma_w[column], diagram.sigma_b[row], name, ha="center", va="center", color=BLACK, fontsize=12
-            )
+        if place is None:
+            continue
+        row, column = place
+        broad = _extent(phase[row] == name, column, x) >= LABEL_LENGTH
+        if not broad and _extent(phase[:, column] == name, row, y) < LABEL_LENGTH:
+            continue
+        label = ax.text(
+            x[column],
+            y[row],
+            name,
+            ha="center",
+            va="center",
+            rotation=0 if broad else 90,
+            color=BLACK,
+            fontsize=text_size(ax) + 1,
+        )
+        label.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
 
 
 def _deepest(region: np.ndarray) -> tuple[int, int] | None:
@@ -100,8 +190,8 @@ def _deepest(region: np.ndarray) -> tuple[int, int] | None:
     left = region
     depth = 0
     while True:
+        # Beyond the frame nothing belongs to the region: labels stay inside.
         padded = np.pad(left, 1)
-        # Twice as far sideways as upwards, since a label is wide.
         inner = padded[1:-1, 1:-1] & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
         if not inner.any():
             break
@@ -113,40 +203,49 @@ def _deepest(region: np.ndarray) -> tuple[int, int] | None:
     return int(rows[nearest]), int(columns[nearest])
 
 
-def _draw_number(ax: Axes, diagram, field: str) -> None:
-    values = np.ma.masked_invalid(np.asarray(getattr(diagram, field), dtype=float))
-    positive = field in LOGARITHMIC and values.count() > 0 and values.min() > 0
-    mesh = ax.pcolormesh(
-        diagram.sigma_w,
-        diagram.sigma_b,
-        values,
-        cmap="cividis",
-        norm=LogNorm() if positive else None,
-        shading="nearest",
+def _extent(inside: np.ndarray, place: int, coordinates: np.ndarray) -> float:
+    """The part of the axis that the run of `inside` around `place` takes, when centred there."""
+    outside = np.flatnonzero(~inside)
+    low = outside[outside < place].max(initial=0)
+    high = outside[outside > place].min(initial=inside.size - 1)
+    centre = coordinates[place]
+    return 2 * min(centre - coordinates[low], coordinates[high] - centre) / np.ptp(coordinates)
+
+
+def _hatch(ax: Axes, diagram, x: np.ndarray, y: np.ndarray) -> list:
+    several = (np.asarray(diagram.n_fixed_points) > 1) & (diagram.sigma_b > 0)[:, None]
+    if not several.any() or min(several.shape) < 2:
+        return []
+    ax.contourf(x, y, several.astype(float), levels=[0.5, 1.5], colors="none", hatches=[HATCH])
+    return [Patch(facecolor="white", edgecolor=BLACK, hatch=HATCH, label="several $q^*$")]
+
+
+def _draw_line(ax: Axes, x: np.ndarray, y: np.ndarray, stable) -> list:
+    x, y = np.atleast_1d(x), np.atleast_1d(y)
+    attracts = np.atleast_1d(stable).astype(bool)
+    handles: list = []
+    parts: tuple[tuple[np.ndarray, Any, str], ...] = (
+        (attracts, "-", "critical"),
+        (~attracts, "--", "critical, repelling"),
     )
-    ax.set_facecolor("#9a9a9a")
-    assert ax.figure is not None
-    ax.figure.colorbar(mesh, ax=ax, label=SYMBOLS[field])
-    if values.mask.any():
-        ax.legend(handles=[Patch(color="#9a9a9a", label="none")], loc="upper right", fontsize="small")
-
-
-def _draw_line(ax: Axes, line) -> None:
-    sigma_w, sigma_b = np.atleast_1d(line.sigma_w), np.atleast_1d(line.sigma_b)
-    stable = np.atleast_1d(line.stable).astype(bool)
-    for wanted, style, label in ((stable, "-", "critical line"), (~stable, "--", "critical line, repelling")):
-        part = wanted & np.isfinite(sigma_w)
-        if part.any():
-            # One isolated point, as for the ReLU family, would be an invisible line.
-            lonely = np.ptp(sigma_w[part]) + np.ptp(sigma_b[part]) <= 1e-9
-            marker = "o" if lonely else None
-            ax.plot(
-                np.where(part, sigma_w, np.nan),
-                np.where(part, sigma_b, np.nan),
-                color=BLACK,
-                linestyle=style,
-                linewidth=1.8,
-                marker=marker,
-                label="critical point" if lonely else label,
-                clip_on=not lonely,
-            )
+    for wanted, style, label in parts:
+        part = wanted & np.isfinite(x)
+        if not part.any():
+            continue
+        # One isolated point, as for the ReLU family, would be an invisible line.
+        lonely = np.ptp(x[part]) + np.ptp(y[part]) <= 1e-9
+        (drawn,) = ax.plot(
+            np.where(part, x, np.nan),
+            np.where(part, y, np.nan),
+            color=BLACK,
+            linestyle=style,
+            linewidth=1.5,
+            marker="o" if lonely else None,
+            label="critical point" if lonely else label,
+            clip_on=not lonely,
+        )
+        drawn.set_path_effects([withStroke(linewidth=3.0, foreground="white")])
+        handle = Line2D([], [], color=BLACK, linewidth=1.5, marker=drawn.get_marker(), label=drawn.get_label())
+        handle.set_linestyle("none" if lonely else style)
+        handles.append(handle)
+    return handles

@@ -3,9 +3,10 @@
 import io
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -15,19 +16,27 @@ __all__ = [
     "BLACK",
     "BLUE",
     "GREEN",
+    "GREY",
     "MEANINGS",
     "ORANGE",
     "SYMBOLS",
     "VERMILION",
+    "add_legend",
     "axes_for",
     "figure_of",
     "image_bytes",
     "label_axes",
+    "plane",
     "shown",
+    "text_size",
 ]
 
 # Okabe and Ito's colours, told apart by the colour-blind; the phases also differ in lightness, for print in grey.
 BLUE, ORANGE, GREEN, VERMILION, BLACK = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#222222"
+GREY = "#9a9a9a"
+COLUMN = 4.5  # inches: narrower figures are made for one column of a page, with smaller text
+COLUMN_LETTERS = 34  # of a title's line there
+PIXELS = 1088  # least width of a png
 SYMBOLS = {
     "sigma_w": r"$\sigma_w$",
     "sigma_b": r"$\sigma_b$",
@@ -76,7 +85,8 @@ def image_bytes(figure: Figure, suffix: str, *, provenance: Mapping[str, Any] | 
     with warnings.catch_warnings():
         # A name may hold letters that the font lacks; a box in its place is right.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        figure.savefig(buffer, format=suffix, dpi=160, metadata=metadata, facecolor="white")
+        dpi = max(160.0, PIXELS / figure.get_figwidth())
+        figure.savefig(buffer, format=suffix, dpi=dpi, metadata=metadata, facecolor="white")
     return buffer.getvalue()
 
 
@@ -91,11 +101,49 @@ def axes_for(ax: Axes | None, size: tuple[float, float]) -> Axes:
     return Figure(figsize=size, layout="constrained").add_subplot() if ax is None else ax
 
 
+def text_size(ax: Axes) -> float:
+    """Points of tick labels and legends; axis labels have one more."""
+    return 8.0 if figure_of(ax).get_figwidth() < COLUMN else 9.0
+
+
 def label_axes(ax: Axes, x: str, y: str, title: str | None) -> None:
-    ax.set_xlabel(x)
-    ax.set_ylabel(y)
+    size = text_size(ax)
+    ax.tick_params(labelsize=size)
+    ax.set_xlabel(x, fontsize=size + 1)
+    ax.set_ylabel(y, fontsize=size + 1)
     if title:
-        ax.set_title(shown(title), parse_math=False, loc="left", fontsize="medium")
+        line = shown(title)
+        if figure_of(ax).get_figwidth() < COLUMN and len(line) > COLUMN_LETTERS:
+            cut = line.rfind(" ", COLUMN_LETTERS // 2, COLUMN_LETTERS) + 1 or COLUMN_LETTERS
+            line = f"{line[:cut]}\n{line[cut:]}"
+        ax.set_title(line, parse_math=False, loc="left", fontsize=size + 1)
+
+
+def add_legend(ax: Axes, handles: Sequence[Any], *, outside: bool) -> None:
+    """A legend: below the Axes, where it covers nothing, if the figure is ours, else at the best place inside."""
+    size = text_size(ax) - 0.5
+    if not handles:
+        return
+    if outside:
+        columns = len(handles) if len(handles) <= 3 else -(-len(handles) // 2)
+        figure_of(ax).legend(
+            handles=list(handles),
+            loc="outside lower center",
+            ncols=columns,
+            frameon=False,
+            fontsize=size,
+            handlelength=1.8,
+            columnspacing=1.2,
+        )
+    else:
+        ax.legend(handles=list(handles), fontsize=size, framealpha=0.9)
+
+
+def plane(axes: str) -> tuple[Callable, Callable, str, str]:
+    """How sigma_w and sigma_b become coordinates, and the labels; "deviation": as they are, "variance": squared."""
+    if choice("axes", axes, ("deviation", "variance")) == "variance":
+        return np.square, np.square, r"$\sigma_w^2$", r"$\sigma_b^2$"
+    return np.asarray, np.asarray, SYMBOLS["sigma_w"], SYMBOLS["sigma_b"]
 
 
 def shown(text: str, limit: int = 60) -> str:

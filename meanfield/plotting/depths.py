@@ -1,0 +1,154 @@
+"""Depth scales across the transition, and the depths to which signals reach."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.lines import Line2D
+
+from meanfield.arguments import choice, integer
+from meanfield.plotting.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    SYMBOLS,
+    VERMILION,
+    add_legend,
+    axes_for,
+    figure_of,
+    label_axes,
+    plane,
+    text_size,
+)
+
+__all__ = ["plot_depth_scales", "plot_trainability"]
+
+SCALES = ("xi_c", "xi_q", "xi_gradient")
+COLOURS = (BLUE, VERMILION, GREEN, ORANGE, BLACK)
+MARKERS = ("o", "s", "^", "D", "v")  # for print in grey
+DASHES = ("-", "--", ":")
+TRAINABLE = 6  # times xi_c
+
+
+def plot_depth_scales(
+    diagram,
+    *,
+    quantities: tuple[str, ...] = ("xi_c", "xi_q"),
+    axes: str = "deviation",
+    title: str | None = None,
+    ax: Axes | None = None,
+):
+    """Depth scales over sigma_w, on a logarithmic axis: one colour for each sigma_b, one kind of line a quantity.
+
+    Parameters
+    ----------
+    diagram : PhaseDiagram
+        At most five rows are drawn, evenly chosen.
+    quantities : tuple of "xi_c", "xi_q", "xi_gradient"
+        xi_gradient by its size: its sign tells whether gradients shrink or grow.
+    axes : "deviation" or "variance"
+    title : str, optional
+        Plain text.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    InvalidParameterError
+        Unknown quantity or axes.
+
+    References
+    ----------
+    .. [1] Schoenholz et al., arXiv:1611.01232, figures 2 and 3: xi_c diverges at the transition, xi_q does not.
+    """
+    for name in quantities:
+        choice("quantities", name, SCALES)
+    x_of, y_of, x_label, y_label = plane(axes)
+    ours = ax is None
+    ax = axes_for(ax, (3.4, 3.0))
+    rows = np.unique(np.linspace(0, diagram.sigma_b.size - 1, len(COLOURS)).round().astype(int))
+    handles = []
+    sparse = max(1, diagram.sigma_w.size // 8)
+    for row, colour, marker in zip(rows, COLOURS, MARKERS, strict=False):
+        style: dict = {"color": colour, "marker": marker, "markersize": 3, "linewidth": 1.3}
+        for name, dashes in zip(quantities, DASHES, strict=False):
+            scale = np.abs(np.where(np.isfinite(getattr(diagram, name)[row]), getattr(diagram, name)[row], np.nan))
+            ax.plot(x_of(diagram.sigma_w), scale, linestyle=dashes, markevery=sparse, **style)
+        handles.append(Line2D([], [], label=f"{y_label} = {y_of(diagram.sigma_b[row]):.3g}", **style))
+    ax.set_yscale("log")
+    symbols = [r"$|\xi_\nabla|$" if name == "xi_gradient" else SYMBOLS[name] for name in quantities]
+    handles += [
+        Line2D([], [], color=GREY, linestyle=dashes, label=symbol)
+        for symbol, dashes in zip(symbols, DASHES, strict=False)
+    ]
+    ax.grid(color="#dddddd", linewidth=0.6)
+    label_axes(ax, x_label, f"{', '.join(symbols)} (layers)", title)
+    add_legend(ax, handles, outside=ours)
+    return ax
+
+
+def plot_trainability(
+    diagram,
+    *,
+    row: int = 0,
+    depth: int = 300,
+    axes: str = "deviation",
+    title: str | None = None,
+    ax: Axes | None = None,
+):
+    """How much of a difference between two inputs is left at each depth, over sigma_w, and the line 6 xi_c.
+
+    Parameters
+    ----------
+    diagram : PhaseDiagram
+    row : int
+        Which sigma_b of it.
+    depth : int, >= 2
+        Down to where.
+    axes : "deviation" or "variance"
+    title : str, optional
+        Plain text.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    InvalidParameterError
+        The diagram has no such row; unknown axes.
+
+    Notes
+    -----
+    The colour is exp(-l/xi_c), what l layers leave of a small deviation from c_star: on a grey scale, dark where the
+    signal is lost. Networks train about as deep as 6 xi_c.
+
+    References
+    ----------
+    .. [1] Schoenholz et al., arXiv:1611.01232, figure 5.
+    """
+    number = integer("row", row, low=0, high=diagram.sigma_b.size - 1)
+    layers = np.unique(np.geomspace(1, integer("depth", depth, low=2), 200))
+    x_of, y_of, x_label, y_label = plane(axes)
+    ax = axes_for(ax, (3.4, 2.8))
+    x, scale = x_of(diagram.sigma_w), np.asarray(diagram.xi_c[number])
+    with np.errstate(invalid="ignore"):
+        left = np.exp(-layers[:, None] / np.where(scale == 0, 1e-300, scale))
+    shown = np.ma.masked_invalid(np.maximum(left, 1e-6))
+    ax.set_facecolor(GREY)
+    mesh = ax.pcolormesh(x, layers, shown, cmap="gray", norm=LogNorm(1e-6, 1.0), shading="nearest", rasterized=True)
+    bar = figure_of(ax).colorbar(mesh, ax=ax, extend="min")
+    bar.set_label(r"signal left, $e^{-l/\xi_c}$", fontsize=text_size(ax) + 1)
+    bar.ax.tick_params(labelsize=text_size(ax))
+    ax.plot(x, TRAINABLE * scale, color=VERMILION, linewidth=1.8, label=rf"${TRAINABLE}\,\xi_c$")
+    ax.set_ylim(1, layers[-1])
+    ax.set_xlim(x.min(), x.max())
+    ax.set_yscale("log")
+    label_axes(ax, x_label, f"depth $l$, {y_label} = {y_of(diagram.sigma_b[number]):.3g}", title)
+    ax.legend(loc="upper right", fontsize=text_size(ax), framealpha=0.9)
+    return ax
