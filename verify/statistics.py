@@ -45,7 +45,7 @@ class Extrapolation:
     widths: np.ndarray
 
 
-def extrapolate(samples: Mapping[int, np.ndarray]) -> Extrapolation:
+def extrapolate(samples: Mapping[int, np.ndarray], *, power: float = 1.0) -> Extrapolation:
     """Fit mean = a + b/width by weighted least squares and return a.
 
     Parameters
@@ -53,6 +53,8 @@ def extrapolate(samples: Mapping[int, np.ndarray]) -> Extrapolation:
     samples : mapping of width to array (networks, ...)
         Independent networks along the first axis, at least two of each width; values on a dimensionless scale where
         1 is large. Where one is not finite, the result is nan.
+    power : float, > 0
+        Fit a + b/width^power instead, for a bias that falls more slowly.
 
     Notes
     -----
@@ -74,7 +76,8 @@ def extrapolate(samples: Mapping[int, np.ndarray]) -> Extrapolation:
     counts = np.array([len(array) for array in arrays], dtype=np.float64)
     means = np.array([array.mean(axis=0) for array in arrays])
     variances = np.array([array.var(axis=0, ddof=1) for array in arrays])
-    intercept, slope = _fit_coefficients(1 / widths, counts * widths)
+    x = widths**-power
+    intercept, slope = _fit_coefficients(x, counts * widths)
     parts = np.array([c**2 * v / n for c, v, n in zip(intercept, variances, counts, strict=True)])
     total = parts.sum(axis=0)
     # With no spread at all every number of degrees of freedom gives the same verdict.
@@ -83,7 +86,7 @@ def extrapolate(samples: Mapping[int, np.ndarray]) -> Extrapolation:
     freedom = np.divide(1.0, inverse, out=np.full_like(total, counts.min() - 1), where=inverse > 0)
     b = np.tensordot(slope, means, 1)
     spread = np.tensordot((counts - 1) * widths, variances, 1) / (counts - 1).sum()
-    left_out = abs(float(intercept @ widths**-2.0)) if len(widths) > 1 else 0.0
+    left_out = abs(float(intercept @ x**2)) if len(widths) > 1 else 0.0
     return Extrapolation(
         value=np.tensordot(intercept, means, 1),
         standard_error=np.sqrt(total),

@@ -202,3 +202,16 @@ def test_layers_off_the_fixed_point_have_laws_of_their_own():
     assert verify.compare_spectrum(measured, law).passed
     settled = mf.jacobian_spectrum(*at, depth=4, weights="orthogonal")
     assert not verify.compare_spectrum(measured, settled).passed
+
+
+def test_the_narrowest_layer_takes_more_to_zero_than_the_law():
+    """The share of zeros is a maximum over layers, whose bias falls as width^(-1/2)."""
+    at = ("relu", 2**0.5, 0.0)
+    law = mf.jacobian_spectrum(*at, depth=6, weights="orthogonal", q0=1.0)
+    measured = networks_of(*at, 1.0, 6, "orthogonal")
+    assert np.mean(measured[100] <= 1e-24) > 0.53
+    found = verify.compare_spectrum(measured, law)
+    assert found.passed, found.verdict
+    (zero,) = found.atoms
+    assert zero.theory == pytest.approx(0.5, abs=1e-12)
+    assert abs(zero.estimate - 0.5) <= 4.5 * zero.standard_error + 0.02

@@ -152,7 +152,8 @@ def compare_spectrum(
     of eigenvalues below a level is averaged over networks and extrapolated by a + b/width; bands hold for all levels
     at once (Student's t, Bonferroni). The mean of the largest eigenvalue is edge - 1.2065 (kappa width)^(-2/3)
     + O(1/width): the first correction is known from the law's density rho = (kappa/pi) sqrt(edge - lambda), the
-    second is extrapolated. Atoms are compared apart, since finite networks have them exactly.
+    second is extrapolated. Atoms are compared apart, since finite networks have them exactly; the mass of that at 0,
+    one less the rank of the narrowest layer, is extrapolated by a + b/sqrt(width).
 
     References
     ----------
@@ -164,7 +165,7 @@ def compare_spectrum(
     if not sorted_samples:
         raise InvalidParameterError("samples must hold at least one width, got none")
     masses = [(float(place), float(mass)) for place, mass in law.atoms]
-    levels = _levels(law, [place for place, _ in masses], min(sorted_samples))
+    levels = _levels(law, masses, min(sorted_samples))
     shares = {width: _shares(array, levels) for width, array in sorted_samples.items()}
     function = extrapolate(shares)
     theory = np.asarray(law.cdf(levels), dtype=np.float64) if levels.size else levels
@@ -285,15 +286,18 @@ def _checked(width: int, array, floor: float) -> np.ndarray:
     return np.where(ordered <= floor * ordered[:, -1:], 0.0, ordered)
 
 
-def _levels(law: SpectralLaw, atoms: Sequence[float], width: int) -> np.ndarray:
+def _levels(law: SpectralLaw, atoms: Sequence[tuple[float, float]], width: int) -> np.ndarray:
     """Eigenvalues at shares that are denser towards both ends, away from atoms."""
     shares = np.sin(0.5 * math.pi * np.arange(1, LEVELS + 1) / (LEVELS + 1)) ** 2
     margin = BEYOND / width
-    shares = shares[(shares >= margin) & (shares <= 1 - margin)]
-    if not shares.size:
+    zero = sum(mass for place, mass in atoms if place == 0)
+    # The narrowest layer of a network takes a share of order width^(-1/2) more to 0, from just above.
+    bottom = zero + max(margin, 3 * math.sqrt(zero * (1 - zero) / width))
+    shares = shares[(shares >= bottom) & (shares <= 1 - margin)]
+    if 2 * margin >= 1:
         raise InvalidParameterError(f"widths must be > {2 * BEYOND:g}, the smallest is {width}")
-    levels = np.unique(np.asarray(law.quantile(shares), dtype=np.float64))
-    for place in atoms:
+    levels = np.unique(np.asarray(law.quantile(shares), dtype=np.float64)) if shares.size else shares
+    for place, _ in atoms:
         levels = levels[np.abs(levels - place) > SAME * place]
     return levels
 
@@ -308,7 +312,10 @@ def _atom_points(samples: Mapping[int, np.ndarray], atoms: Sequence[tuple[float,
     points = []
     for place, mass in atoms:
         shares = {width: (np.abs(rows - place) <= SAME * place).mean(axis=1) for width, rows in samples.items()}
-        points.append(_Point(f"atom at {place:.6g}", mass, 1.0, extrapolate(shares)))
+        # The rank of J is the number of neurons with a slope in its narrowest layer, whose mean misses the common one
+        # by order width^(-1/2); other atoms count what all layers have in common.
+        power = 0.5 if place == 0 else 1.0
+        points.append(_Point(f"atom at {place:.6g}", mass, 1.0, extrapolate(shares, power=power)))
     return points
 
 
