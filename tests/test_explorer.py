@@ -1,0 +1,152 @@
+"""The explorer's page, read back from a browser and held against the solver."""
+
+import html
+import json
+import math
+import re
+import shutil
+import subprocess
+import urllib.parse
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield.explorer import entry, explorer_page
+from meanfield.results import provenance
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NEEDS_CHROMIUM = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here to open the page with")
+HOSTILE = "</script><img src=x onerror=alert(1)>%DATA%$x_{[bold]../.."
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WINDOWS = {
+    "tanh": ((0.05, 2.6), (0.0, 1.0)),
+    "relu": ((0.07, 3.5), (0.0, 1.0)),
+    "gelu": ((0.1, 3.5), (0.0, 1.0)),
+    "silu": ((0.1, 3.5), (0.0, 1.5)),
+    "hard_tanh": ((0.05, 2.6), (0.0, 1.0)),
+    "sin": ((0.05, 2.6), (0.0, 1.0)),
+    "sigmoid": ((5.0, 16.0), (0.0, 1.0)),
+    "sin(x)/(1+abs(x))": ((0.05, 3.0), (0.0, 1.0)),
+}
+
+
+def hostile():
+    return mf.Nonlinearity.from_callable(np.sin, np.cos, name=HOSTILE)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    entries = [
+        entry(phi, window=WINDOWS.get(phi.name, WINDOWS["sin"]), start=(1.1, 0.1))
+        for phi in (*map(mf.as_nonlinearity, WINDOWS), hostile())
+    ]
+    path = tmp_path_factory.mktemp("explorer") / "explorer.html"
+    path.write_text(explorer_page(entries, first="tanh", provenance=provenance(command="meanfield explore")))
+    return path
+
+
+@pytest.fixture(scope="module")
+def opened(page, tmp_path_factory):
+    """The document after its script has answered for 12 random points of every nonlinearity."""
+    rng = np.random.default_rng(3)
+    asked = [
+        (name, rng.uniform(*across), rng.uniform(*up), 1.0) for name, (across, up) in WINDOWS.items() for _ in range(12)
+    ]
+    asked += [
+        ("tanh", 2.5, 0.3, 1.0),
+        ("gelu", 1.55, 0.1, 0.1),
+        ("silu", 1.6, 0.2, 0.1),
+        ("relu", math.sqrt(2), 0.0, 1.0),
+    ]
+    profile = tmp_path_factory.mktemp("profile")
+    address = f"{page.as_uri()}#probe={urllib.parse.quote(json.dumps(asked))}"
+    command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", "--dump-dom", address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    found = re.search(r'<pre id="probe" hidden="">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found, done.stderr[-2000:]
+    return done.stdout, list(zip(asked, json.loads(html.unescape(found[1])), strict=True))
+
+
+def relative(value, expected):
+    return abs(value - expected) / max(abs(expected), 1e-300)
+
+
+@NEEDS_CHROMIUM
+def test_the_page_agrees_with_the_solver(opened):
+    phases = set()
+    for (name, sigma_w, sigma_b, q0), seen in opened[1]:
+        where = f"{name} at {sigma_w}, {sigma_b}"
+        phases.add(seen["phase"])
+        try:
+            point = mf.fixed_point(name, sigma_w, sigma_b, q0=q0)
+        except mf.NoFixedPointError:
+            assert seen["phase"] == "unbounded", where
+            continue
+        assert seen["phase"] == point.phase, where
+        for field in ("q_star", "alpha", "chi_1"):
+            assert abs(seen[field] - getattr(point, field)) <= 1e-9 * max(1, abs(getattr(point, field))), (where, field)
+        assert abs(seen["c_star"] - point.c_star) <= 1e-6, where
+        if math.isfinite(point.xi_c):
+            assert relative(seen["xi_c"], point.xi_c) <= 1e-6, where
+        if math.isfinite(point.xi_q):
+            assert relative(seen["xi_q"], point.xi_q) <= 1e-7, where
+        if math.isfinite(point.xi_gradient):
+            assert relative(seen["xi_gradient"], point.xi_gradient) <= 1e-7, where
+        if not seen["neutral"]:
+            assert seen["n_fixed_points"] == len(mf.fixed_points(name, sigma_w, sigma_b)), where
+    assert phases == {"ordered", "chaotic", "critical", "unbounded"}
+
+
+@NEEDS_CHROMIUM
+def test_the_nearest_critical_point_is_critical(opened):
+    for (name, _, _, _), seen in opened[1]:
+        critical = seen["critical"]
+        if critical is None or name == "relu":
+            continue
+        points = mf.critical_points(name, q_star=critical["q_star"])
+        assert relative(critical["sigma_w"], points[0].sigma_w) <= 1e-12
+        assert abs(critical["sigma_b"] - points[0].sigma_b) <= 1e-9
+        assert critical["stable"] == points[0].stable
+
+
+@NEEDS_CHROMIUM
+def test_user_text_is_inert(opened):
+    document = opened[0]
+    assert html.escape(HOSTILE, quote=False) in document
+    assert "<img" not in document
+
+
+def test_the_page_asks_for_nothing(page):
+    text = page.read_text()
+    assert "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:" in text
+    assert not re.search(r"https?:|//[a-z]+\.|@import|url\(|<link|<img|src=\"", text.replace(html.escape(HOSTILE), ""))
+    assert text.count("<script") == 2
+    assert text.count("</script") == 2
+    assert len(text.encode()) < 2e6
+
+
+def test_tables_say_how_accurate_they_are(page):
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page.read_text(), re.DOTALL)[1])
+    for each in data["entries"]:
+        assert 0 < each["error"]["chords"] <= 1e-8, each["name"]
+
+
+def test_a_dead_zone_has_a_page_too():
+    # phi' vanishes at the scale of a small q, so that sigma_w of the critical line leaves float64 there.
+    line = entry(mf.as_nonlinearity("softshrink"), window=((0.1, 4.0), (0.0, 1.0)), start=(1.0, 0.1))["line"]
+    assert line["shape"][0] == 4
+
+
+def test_infinite_moments_are_refused():
+    with pytest.raises(mf.NonlinearityError, match="infinite"):
+        entry(mf.as_nonlinearity("exp(x**2)"), window=((0.1, 1.0), (0.0, 1.0)), start=(0.5, 0.1))
