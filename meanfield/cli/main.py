@@ -35,7 +35,7 @@ COMMANDS = {
     "train": ("train", "Train one network and measure it on the way."),
     "experiment": ("experiment", "Train networks on manifolds and hold the paper's claims against them."),
     "report": ("report", "Everything about PHI in one folder: report.html, figures, report.json."),
-    "explore": ("explore", "One page to drag a point through phase planes in a browser."),
+    "explore": ("explore", "One page in which a point is dragged through the phase plane of many nonlinearities."),
     "list": ("catalogue", "The nonlinearities known by name."),
     "doctor": ("doctor", "Check this installation."),
 }

@@ -121,6 +121,7 @@ function moveTo(sigmaW, sigmaB) {
 
 function choose(index) {
   state.phi = index;
+  byId("phi").selectedIndex = index;
   [state.sigma_w, state.sigma_b] = tablesOf(index).start;
   const error = data.entries[index].error;
   byId("accuracy").textContent =

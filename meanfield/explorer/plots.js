@@ -166,7 +166,7 @@ function drawLayers(canvas, values, limit, names, top) {
 }
 
 // The phases of the cells of the window, row by row from below; the same for every size of the canvas.
-const COLUMNS = 120, ROWS = 80;
+const COLUMNS = 210, ROWS = 140;
 function phaseCells(tables, q0) {
   const [[left, right], [bottom, top]] = tables.window;
   const cells = [];

@@ -157,10 +157,10 @@ function propagate(tables, sigmaW, sigmaB, q0, c0, depth) {
   return {q, c};
 }
 
-// sigma_w and sigma_b^2 of the critical point of length q.
+// sigma_w, sigma_b^2 and alpha of the critical point of length q.
 function criticalAt(tables, q) {
-  const m = tables.moments(q);
-  return [1 / Math.sqrt(m[1]), q - m[0] / m[1]];
+  const [V, mu, slope] = tables.moments(q);
+  return [1 / Math.sqrt(mu), q - V / mu, slope / mu];
 }
 
 // The critical point nearest to the given one in the plane, measured in windows; null where there is no line.
@@ -189,7 +189,7 @@ function nearestCritical(tables, sigmaW, sigmaB) {
     const a = high - golden * (high - low), b = low + golden * (high - low);
     if (distance(a) < distance(b)) high = b; else low = a;
   }
-  const t = (low + high) / 2, [w, b2] = at(t);
+  const t = (low + high) / 2, [w, b2, alpha] = at(t);
   if (!(distance(t) < least)) return found;
-  return {sigma_w: w, sigma_b: Math.sqrt(b2), q_star: Math.exp(t), stable: found.stable};
+  return {sigma_w: w, sigma_b: Math.sqrt(b2), q_star: Math.exp(t), stable: alpha < 1};
 }
