@@ -18,13 +18,14 @@ __all__ = ["Chart", "Curve", "LostError", "Tail", "density_of_log", "follow"]
 TOLERANCE = 1e-9  # of the last Newton step, relative to w; the step after it would be below rounding
 STALLED = 1e-5
 BACKWARD = 1e-13
-NEWTON_STEPS = 8
+NEWTON_STEPS = 20
 MAX_STEPS = 4000
 FIRST_STEP = 1e-3
 SMALLEST_STEP = 1e-12
 NEGLIGIBLE_MASS = 1e-13
 SIMPLE_MASS = 1e-10
 TOLERABLE_MASS = 1e-9
+NOISY_MASS = 1e-7
 NEGLIGIBLE_DENSITY = 1e-16
 SMALLEST_LOG_W = -322.0  # the inverse square of w is still a number
 LARGEST_LOG_W = 340.0
@@ -32,7 +33,11 @@ LARGEST_V = 1e4  # there ln lambda = -1e8, where heavy tails fall so slowly that
 
 
 class LostError(Exception):
-    """The curve could not be followed any further."""
+    """The curve could not be followed at `v`."""
+
+    def __init__(self, message: str, v: float) -> None:
+        super().__init__(message)
+        self.v = v
 
 
 @dataclass(frozen=True)
@@ -71,18 +76,23 @@ class Tail:
     @property
     def is_simple(self) -> bool:
         """Is it so small, and does it fall so slowly, that nothing is lost by taking it for an exponential?"""
-        # The first term left out of `_tail` is about 20 rate^4 of it.
-        return self.mass <= SIMPLE_MASS and 20 * self.rate**4 * self.mass <= NEGLIGIBLE_MASS
+        return self.mass <= SIMPLE_MASS and self.error <= NEGLIGIBLE_MASS
+
+    @property
+    def error(self) -> float:
+        """The first term left out of `_tail`, 7 pi^4/45 times the fourth derivative."""
+        return 15.2 * self.rate**4 * self.mass
 
 
 NO_TAIL = Tail(0.0, 0.0)
+UNKNOWN_TAIL = Tail(math.inf, 0.0)
 
 
 @dataclass(frozen=True)
 class Curve:
     """Points of the curve, from v = 0 on.
 
-    v (n,); ln w and its slopes (laws, n); tail : the mass below the last point and how fast it falls.
+    v (n,); ln w and its slopes (laws, n); tails : what lies below each point, of infinite mass where that is not known.
     """
 
     product: FreeProduct
@@ -90,7 +100,27 @@ class Curve:
     v: np.ndarray
     log_w: ComplexArray
     slopes: ComplexArray
-    tail: Tail
+    tails: tuple[Tail, ...]
+
+    @property
+    def tail(self) -> Tail:
+        return self.tails[-1]
+
+    def cut_before(self, v: float) -> "Curve":
+        """The curve as far as the last point above v, for noise below it to be replaced by the tail.
+
+        Raises
+        ------
+        LostError
+            More than a tail lies below.
+        """
+        count = int(np.searchsorted(self.v, v))
+        if count < 3 or self.tails[count - 1].mass > NOISY_MASS:
+            raise LostError(f"the curve of the spectrum is lost at ln z = {self.chart.log_z(np.array(v)):.6g}", v)
+        keep = slice(0, count)
+        return Curve(
+            self.product, self.chart, self.v[keep], self.log_w[:, keep], self.slopes[:, keep], self.tails[keep]
+        )
 
     def at(self, v: np.ndarray) -> State:
         """The solved state at v (n,), by Newton's method from cubic interpolation."""
@@ -104,7 +134,8 @@ class Curve:
         )
         state, converged = corrected(self.product, np.exp(log_w), self.chart.log_z(v))
         if not converged.all():
-            raise LostError(f"Newton's method fails at ln z = {self.chart.log_z(v[~converged])}")
+            first = float(v[~converged].min())
+            raise LostError(f"Newton's method fails at ln z = {self.chart.log_z(np.array(first)):.6g}", first)
         return state
 
 
@@ -139,7 +170,7 @@ def follow(product: FreeProduct, component: Component, mass_at_zero: float) -> C
     """
     walk = _Walk(product, component)
     step = FIRST_STEP if walk.chart.low is not None else FIRST_STEP * math.sqrt(max(1.0, float(product.powers.sum())))
-    tail = Tail(math.inf, 0.0)
+    tails = [UNKNOWN_TAIL]
     for _ in range(MAX_STEPS):
         here = min(walk.v[-1] + step, walk.end)
         point, slope, state, effort = walk.attempt(here)
@@ -148,23 +179,24 @@ def follow(product: FreeProduct, component: Component, mass_at_zero: float) -> C
             step /= 2
             if step >= SMALLEST_STEP * max(walk.v[-1], FIRST_STEP):
                 continue
-            if tail.mass > TOLERABLE_MASS:
+            if tails[-1].mass > TOLERABLE_MASS:
                 if not _is_below_bulk(product, np.exp(walk.points[-1])):
-                    raise LostError(f"the curve of the spectrum is lost at ln z = {walk.log_z:.6g}")
-                tail = NO_TAIL
+                    raise LostError(f"the curve of the spectrum is lost at ln z = {walk.log_z:.6g}", walk.v[-1])
+                tails[-1] = NO_TAIL
             break
         step = (here - walk.v[-1]) * (2.0 if effort < 0.02 else 1.3 if effort < 0.1 else 0.7)
         walk.append(here, point, slope, effort)
+        tails.append(NO_TAIL if state is None or _has_faded(product, state) else _tail(state, mass_at_zero))
         if here == walk.end:
-            tail = NO_TAIL
             break
-        if walk.chart.low is None and state is not None:
-            tail = NO_TAIL if _has_faded(product, state) else _tail(state, mass_at_zero)
-            if tail.is_simple or here >= LARGEST_V or point.real.min() <= SMALLEST_LOG_W:
-                break
+        if walk.chart.low is not None:
+            tails[-1] = UNKNOWN_TAIL
+        elif tails[-1].is_simple or here >= LARGEST_V or point.real.min() <= SMALLEST_LOG_W:
+            break
     else:
-        raise LostError(f"the curve of the spectrum takes more than {MAX_STEPS} steps")
-    return Curve(product, walk.chart, np.array(walk.v), np.array(walk.points).T, np.array(walk.slopes).T, tail)
+        raise LostError(f"the curve of the spectrum takes more than {MAX_STEPS} steps", walk.v[-1])
+    points, slopes = np.array(walk.points).T, np.array(walk.slopes).T
+    return Curve(product, walk.chart, np.array(walk.v), points, slopes, tuple(tails))
 
 
 class _Walk:
@@ -274,4 +306,4 @@ def _tail(state: State, mass_at_zero: float) -> Tail:
     dm_dt = -(state.M[0] ** 2) / state.slope[0]
     mass = float(left.real - math.pi / 3 * dm_dt.imag)
     # In the midst of the spectrum the expansion says nothing, and its sum may have any sign.
-    return Tail(mass, max(0.0, float(density_of_log(state)[0])) / mass) if mass > 0 else Tail(math.inf, 0.0)
+    return Tail(mass, max(0.0, float(density_of_log(state)[0])) / mass) if mass > 0 else UNKNOWN_TAIL

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.polynomial import legendre
 
-from meanfield.freeprob.curve import Chart, Curve, Tail, density_of_log, follow
+from meanfield.freeprob.curve import Chart, Curve, LostError, Tail, density_of_log, follow
 from meanfield.freeprob.edges import Component
 from meanfield.freeprob.products import FreeProduct
 from meanfield.quadrature import EPS, NODES, ORDER, TO_LEGENDRE, WEIGHTS
@@ -108,7 +108,31 @@ def segment_of(product: FreeProduct, shadow: FreeProduct, component: Component, 
         The curve could not be followed.
     """
     curve = follow(product, component, mass_at_zero)
-    reference = product.log_mean + math.log1p(product.relative_variance) / 2
+    while True:
+        try:
+            starts, series, half, values, v, tail, doubt = _resolved(curve, shadow)
+            break
+        except LostError as lost:
+            curve = curve.cut_before(lost.v)
+    masses = values * half[:, None] * WEIGHTS
+    wrong = float(((np.abs(doubt) * WEIGHTS).sum(axis=1) * half + 2 * tail * half).sum())
+    tail_t, tail_masses = _tail_nodes(curve)
+    return Segment(
+        chart=curve.chart,
+        edges=np.append(starts, curve.v[-1]),
+        series=series,
+        mass=masses.sum(axis=1),
+        t=np.concatenate([curve.chart.log_z(v).ravel(), tail_t]),
+        masses=np.concatenate([masses.ravel(), tail_masses]),
+        tail=curve.tail,
+        error=wrong + curve.tail.error,
+        doubt=doubt.max(axis=1) + tail,
+    )
+
+
+def _resolved(curve: Curve, shadow: FreeProduct) -> list[np.ndarray]:
+    """Panels from the top down: their starts, Legendre series, half widths, values, v, unresolved parts and doubts."""
+    reference = curve.product.log_mean + math.log1p(curve.product.relative_variance) / 2
     left, right = _first_edges(curve)
     kept = []
     for depth in range(MAX_BISECTIONS + 1):
@@ -126,25 +150,9 @@ def segment_of(product: FreeProduct, shadow: FreeProduct, component: Component, 
             break
         middle = (left + half)[~done]
         left, right = np.concatenate([left[~done], middle]), np.concatenate([middle, right[~done]])
-    starts, series, half, values, v, tail, doubt = (np.concatenate(parts) for parts in zip(*kept, strict=True))
-    order = np.argsort(starts)
-    starts, series, half, values, v, tail, doubt = (
-        part[order] for part in (starts, series, half, values, v, tail, doubt)
-    )
-    masses = values * half[:, None] * WEIGHTS
-    wrong = float(((np.abs(doubt) * WEIGHTS).sum(axis=1) * half + 2 * tail * half).sum())
-    tail_t, tail_masses = _tail_nodes(curve)
-    return Segment(
-        chart=curve.chart,
-        edges=np.append(starts, curve.v[-1]),
-        series=series,
-        mass=masses.sum(axis=1),
-        t=np.concatenate([curve.chart.log_z(v).ravel(), tail_t]),
-        masses=np.concatenate([masses.ravel(), tail_masses]),
-        tail=curve.tail,
-        error=wrong,
-        doubt=doubt.max(axis=1) + tail,
-    )
+    parts = [np.concatenate(part) for part in zip(*kept, strict=True)]
+    order = np.argsort(parts[0])
+    return [part[order] for part in parts]
 
 
 def _tail_nodes(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
