@@ -25,7 +25,6 @@ SMALLEST_STEP = 1e-12
 NEGLIGIBLE_MASS = 1e-13
 SIMPLE_MASS = 1e-10
 TOLERABLE_MASS = 1e-9
-NOISY_MASS = 1e-7
 NEGLIGIBLE_DENSITY = 1e-16
 SMALLEST_LOG_W = -322.0  # the inverse square of w is still a number
 LARGEST_LOG_W = 340.0
@@ -115,7 +114,7 @@ class Curve:
             More than a tail lies below.
         """
         count = int(np.searchsorted(self.v, v))
-        if count < 3 or self.tails[count - 1].mass > NOISY_MASS:
+        if count < 3 or not self.tails[count - 1].error <= TOLERABLE_MASS:
             raise LostError(f"the curve of the spectrum is lost at ln z = {self.chart.log_z(np.array(v)):.6g}", v)
         keep = slice(0, count)
         return Curve(
