@@ -89,6 +89,7 @@ VERIFY_FLOORS = {
     "settings": 4,
     "long_runs": 4,
     "network_costs": 4,
+    "weight_traces": 3,
     "sampling": 4,
     "records": 4,
     "reports": 4,

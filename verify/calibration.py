@@ -21,7 +21,7 @@ from verify.sampling import sample
 from verify.settings import checked_setting, checked_widths, plain_setting
 from verify.signals import SignalSetting
 from verify.statistics import holm
-from verify.wrong_theories import WrongTheory, controls, off_by
+from verify.wrong_theories import controls, off_by, wrong_networks
 
 __all__ = ["Alternative", "Calibration", "binomial_band", "calibrate", "share"]
 
@@ -36,7 +36,7 @@ class Alternative(Result):
     Attributes
     ----------
     name : str
-        What is wrong.
+        What is wrong with the theory, or with how networks are drawn.
     parameter : str
         "sigma_w" or "sigma_b" for a point of a power curve, "control" for a gross error.
     size : float
@@ -103,6 +103,7 @@ class _Plan:
     seed: np.random.SeedSequence
     level: float
     predictions: tuple[Prediction, ...]
+    wrong_networks: tuple[SignalSetting, ...]
 
 
 def calibrate(
@@ -158,7 +159,8 @@ def calibrate(
     Notes
     -----
     The law of the weights does not enter what the theory says of q, c, chi and gradient: to calibrate against the law
-    of the other ensemble ask for "jacobian_moment" or "mean_log_sigma".
+    of the other ensemble ask for "jacobian_moment" or "mean_log_sigma", and for "trace" with orthogonal weights to
+    calibrate against QR factors that are not Haar.
 
     Examples
     --------
@@ -179,6 +181,7 @@ def calibrate(
     root = seed_sequence(seed)
     refuse_large(setting, sizes_of_networks, size, max_memory)
     wrong = [*off_by(setting, sizes), *controls(setting)]
+    drawn = wrong_networks(setting)
     plan = _Plan(
         setting=setting,
         widths=sizes_of_networks,
@@ -186,11 +189,16 @@ def calibrate(
         seed=root,
         level=chance,
         predictions=(predict(phi, sigma_w, sigma_b, **common), *(each.prediction for each in wrong)),
+        wrong_networks=tuple(drawn.values()),
     )
     key = {"widths": sizes_of_networks, "networks": size, "level": chance, "errors": sizes}
     store = open_store(folder, resume, function="calibrate", setting=setting, seed=root, **key)
     rejected = np.sum(sweep(partial(_rejections, plan), range(count), executor=executor, store=store), axis=0)
-    alternatives = tuple(_alternative(each, int(times), count) for each, times in zip(wrong, rejected[1:], strict=True))
+    names = [(each.name, each.parameter, each.size) for each in wrong]
+    names += [(name, "control", math.nan) for name in drawn]
+    alternatives = tuple(
+        _alternative(*name, int(times), count) for name, times in zip(names, rejected[1:], strict=True)
+    )
     return _calibration(int(rejected[0]), count, chance, alternatives)
 
 
@@ -220,11 +228,19 @@ def _errors(name: str, sizes) -> tuple[float, ...]:
 
 
 def _rejections(plan: _Plan, run: int) -> list[bool]:
-    """Does a check with this run's networks reject each of the predictions?"""
+    """Does a check with this run's networks reject each of the predictions, and the right one wrong networks?"""
     seed = np.random.SeedSequence(plan.seed.entropy, spawn_key=(*plan.seed.spawn_key, run))
-    samples = sample(plan.setting, plan.widths, range(plan.networks), seed)
-    simulation = Simulation(samples=samples, **plain_setting(plan.setting))
-    return [_is_rejected(prediction, simulation, plan.level) for prediction in plan.predictions]
+    right, *others = (
+        Simulation(
+            samples=sample(setting, plan.widths, range(plan.networks), seed),
+            **plain_setting(setting),
+        )
+        for setting in (plan.setting, *plan.wrong_networks)
+    )
+    return [
+        *(_is_rejected(prediction, right, plan.level) for prediction in plan.predictions),
+        *(_is_rejected(plan.predictions[0], wrong, plan.level) for wrong in others),
+    ]
 
 
 def _is_rejected(prediction: Prediction, simulation: Simulation, level: float) -> bool:
@@ -232,11 +248,9 @@ def _is_rejected(prediction: Prediction, simulation: Simulation, level: float) -
     return not np.all(p >= level)
 
 
-def _alternative(wrong: WrongTheory, rejected: int, runs: int) -> Alternative:
+def _alternative(name: str, parameter: str, size: float, rejected: int, runs: int) -> Alternative:
     rate, low, high = share(rejected, runs)
-    return Alternative(
-        name=wrong.name, parameter=wrong.parameter, size=wrong.size, rejected=rejected, rate=rate, low=low, high=high
-    )
+    return Alternative(name=name, parameter=parameter, size=size, rejected=rejected, rate=rate, low=low, high=high)
 
 
 def _calibration(false_alarms: int, runs: int, level: float, alternatives: Sequence[Alternative]) -> Calibration:

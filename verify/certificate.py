@@ -48,7 +48,8 @@ def predict(
         Of "q", variance of the pre-activations, "c", correlation of two inputs, and "chi", factor of the squared
         gradient's length from layer l + 1 to layer l; these if not given. Of the whole network's Jacobian J also
         "jacobian_moment", E lambda^k of J J^T's eigenvalues for k = 1, 2, and "mean_log_sigma", E ln s of J's
-        singular values (where phi' vanishes on no interval).
+        singular values (where phi' vanishes on no interval). Of its weight matrices "trace", the mean of their
+        diagonals over sigma_w, which is 0 and tells whether orthogonal ones are Haar.
     q0 : float, > 0
         |h|^2/width of the first layer's pre-activations.
     c0 : float or sequence of float, in [-1, 1]

@@ -11,7 +11,17 @@ from meanfield.nonlinearity import Nonlinearity
 from meanfield.weights import ensemble
 from verify.kernels import Normals, apply_reflectors, draw_reflectors, random_state
 
-__all__ = ["METHODS", "LayerWeights", "NetworkLaw", "RandomNetwork", "children", "frame", "network_seed"]
+__all__ = [
+    "METHODS",
+    "RAW_FACTOR",
+    "LayerWeights",
+    "NetworkLaw",
+    "RandomNetwork",
+    "children",
+    "frame",
+    "layer_weights",
+    "network_seed",
+]
 
 
 def frame(normals: Normals, width: int, count: int) -> np.ndarray:
@@ -68,14 +78,27 @@ class HaarMatrix(LayerWeights):
         vectors = np.empty((self.width, self.width))
         tau, signs = np.empty(self.width), np.empty(self.width)
         draw_reflectors(random_state(self.seed), vectors, tau, signs)
-        apply_reflectors(vectors, tau, signs, rows, transposed)
+        apply_reflectors(vectors, tau, self._signs(signs), rows, transposed)
         return rows
+
+    def _signs(self, signs: np.ndarray) -> np.ndarray:
+        return signs
 
     def forward(self, X):
         return self._apply(self.sigma_w * X.T, False).T
 
     def backward(self, D):
         return self._apply(self.sigma_w * D[None, :], True)[0]
+
+
+class RawFactor(HaarMatrix):
+    """Q of the QR factorisation of a Gaussian matrix as LAPACK gives it, whose signs are not random: not Haar.
+
+    Its diagonal has a negative mean. It is here to be found out.
+    """
+
+    def _signs(self, signs):
+        return np.ones_like(signs)
 
 
 class SampledWeights(LayerWeights):
@@ -143,11 +166,13 @@ METHODS: dict[str, dict[str, type[LayerWeights]]] = {
     "sampled": {"gaussian": SampledGaussian, "orthogonal": SampledHaar},
     "matrices": {"gaussian": GaussianMatrix, "orthogonal": HaarMatrix},
 }
+RAW_FACTOR = "raw factor"  # in place of a method: a wrong ensemble
+_KINDS = {**METHODS, RAW_FACTOR: {"orthogonal": RawFactor}}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NetworkLaw:
-    """What a random network is drawn from; `weights` and `method` are keys of `METHODS`."""
+    """What a random network is drawn from; `weights` and `method` are keys of `METHODS`, or the latter RAW_FACTOR."""
 
     phi: Nonlinearity
     sigma_w: float
@@ -177,8 +202,7 @@ class RandomNetwork:
         own, biases, *layers = children(seed, 2 + law.depth)
         self.normals = Normals(own)
         self._biases = Normals(biases)
-        kind = METHODS[law.method][law.weights]
-        self._weights = [kind(layer, width, law.sigma_w) for layer in layers]
+        self._weights = [layer_weights(law, width, layer) for layer in layers]
 
     def next_layer(self, layer: int, H: np.ndarray) -> np.ndarray:
         """Pre-activations h^{layer+1} of the inputs whose h^layer are the columns of `H`; the bias is shared."""
@@ -188,6 +212,11 @@ class RandomNetwork:
     def gradient_below(self, layer: int, h: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         """The gradient at h^layer from the one at h^{layer+1}: phi'(h^layer) W^{layer+1 T} gradient."""
         return self.law.phi.derivative(h) * self._weights[layer - 1].backward(gradient)
+
+
+def layer_weights(law: NetworkLaw, width: int, seed: np.random.SeedSequence) -> LayerWeights:
+    """One weight matrix of a network."""
+    return _KINDS[law.method][law.weights](seed, width, law.sigma_w)
 
 
 def children(seed: np.random.SeedSequence, count: int) -> Sequence[np.random.SeedSequence]:

@@ -14,6 +14,7 @@ from verify.scales import FISHER, LINEAR, LOG, Scale
 from verify.signals import SignalSetting, measure
 from verify.spectra.traces import measure as measure_spectra
 from verify.spectral_predictions import predict_spectra
+from verify.weight_traces import measure as measure_traces, predict as predict_traces, trace_cost
 
 __all__ = ["QUANTITIES", "Family", "Place", "Quantity", "families", "one_by_layer", "pairs_by_layer"]
 
@@ -86,6 +87,7 @@ def moments_of_network(shape: tuple[int, ...], c0: tuple[float, ...]) -> list[Pl
 
 SIGNALS = Family(predict=predict_signals, measure=measure, cost=signal_cost)
 SPECTRA = Family(predict=predict_spectra, measure=measure_spectra, cost=spectra_cost)
+TRACES = Family(predict=predict_traces, measure=measure_traces, cost=trace_cost)
 QUANTITIES: Mapping[str, Quantity] = {
     "q": Quantity(meaning="variance of the pre-activations", scale=LOG, places=one_by_layer, family=SIGNALS),
     "c": Quantity(meaning="correlation of two inputs", scale=FISHER, places=pairs_by_layer, family=SIGNALS),
@@ -109,6 +111,13 @@ QUANTITIES: Mapping[str, Quantity] = {
         scale=LINEAR,
         places=whole_network,
         family=SPECTRA,
+        by_default=False,
+    ),
+    "trace": Quantity(
+        meaning="mean diagonal of the weight matrices over sigma_w",
+        scale=LINEAR,
+        places=whole_network,
+        family=TRACES,
         by_default=False,
     ),
 }

@@ -9,11 +9,12 @@ import numpy as np
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.weights import ENSEMBLES
 from verify.certificate import predict
+from verify.networks import RAW_FACTOR
 from verify.quantities import QUANTITIES
 from verify.records import Prediction
 from verify.signals import SignalSetting
 
-__all__ = ["WrongTheory", "controls", "off_by"]
+__all__ = ["WrongTheory", "controls", "off_by", "wrong_networks"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,18 +59,26 @@ def controls(setting: SignalSetting) -> list[WrongTheory]:
         found["variance of the weights for their deviation"] = _predicted(setting, sigma_w=law.sigma_w**2)
     if law.sigma_b not in (0, 1):
         found["variance of the biases for their deviation"] = _predicted(setting, sigma_b=law.sigma_b**2)
-    right = _predicted(setting)
     for weights in ENSEMBLES:
-        other = _predicted(setting, weights=weights)
-        if any(not np.array_equal(value, right.values[name]) for name, value in other.values.items()):
-            found[f"the law of {weights} weights"] = other
+        if weights != law.weights:
+            found[f"the law of {weights} weights"] = _predicted(setting, weights=weights)
     if {"chi", "gradient"} & set(setting.quantities):
         found["phi in place of its derivative"] = _predicted(setting, phi=_with_derivative(law.phi, law.phi.function))
         found["1 in place of the derivative"] = _predicted(setting, phi=_with_derivative(law.phi, np.ones_like))
+    right = _predicted(setting)
     return [
         WrongTheory(name=name, parameter="control", size=math.nan, prediction=prediction)
         for name, prediction in found.items()
+        if any(not np.array_equal(value, right.values[quantity]) for quantity, value in prediction.values.items())
     ]
+
+
+def wrong_networks(setting: SignalSetting) -> dict[str, SignalSetting]:
+    """Errors in drawing the networks, and what to measure on such ones, where the quantities can tell."""
+    if setting.law.weights != "orthogonal" or "trace" not in setting.quantities:
+        return {}
+    raw = replace(setting, law=replace(setting.law, method=RAW_FACTOR), quantities=("trace",))
+    return {"a QR factor without random signs for a Haar matrix": raw}
 
 
 def _predicted(setting: SignalSetting, **changed) -> Prediction:

@@ -46,6 +46,7 @@ SYMBOLS = {
     "gradient": r"$\gamma^l$",
     "jacobian_moment": r"$E\,\lambda^k$",
     "mean_log_sigma": r"$E\,\ln s$",
+    "trace": r"$\mathrm{tr}\,W$",
     "q_star": r"$q^*$",
     "alpha": r"$\alpha$",
     "chi_1": r"$\chi_1$",

@@ -63,7 +63,15 @@ def plot_report(report, *, quantity: str = "q", title: str | None = None, ax: Ax
 def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
     """Distance of simulation and theory in standard errors, every check of a verification; crosses failed."""
     ax = axes_for(ax, (6.4, 3.6))
-    markers = {"q": "o", "c": "s", "chi": "^", "gradient": "P", "jacobian_moment": "D", "mean_log_sigma": "v"}
+    markers = {
+        "q": "o",
+        "c": "s",
+        "chi": "^",
+        "gradient": "P",
+        "jacobian_moment": "D",
+        "mean_log_sigma": "v",
+        "trace": "X",
+    }
     colours = {
         "q": BLUE,
         "c": ORANGE,
@@ -71,6 +79,7 @@ def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
         "gradient": GREEN,
         "jacobian_moment": VERMILION,
         "mean_log_sigma": BLACK,
+        "trace": ORANGE,
     }
     for quantity, series in _groups(report).items():
         checks = [check for checks in series.values() for check in checks]
