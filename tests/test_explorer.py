@@ -136,7 +136,9 @@ def test_the_page_asks_for_nothing(page):
 
 
 def test_tables_say_how_accurate_they_are(page):
-    data = json.loads(re.search(r'id="data">(.*?)</script>', page.read_text(), re.DOTALL)[1])
+    found = re.search(r'id="data">(.*?)</script>', page.read_text(), re.DOTALL)
+    assert found
+    data = json.loads(found[1])
     for each in data["entries"]:
         assert 0 < each["error"]["chords"] <= 1e-8, each["name"]
 
