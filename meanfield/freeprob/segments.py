@@ -180,6 +180,10 @@ def _density_of_v(curve: Curve, shadow: FreeProduct, v: np.ndarray) -> tuple[np.
     # ln z is known to rounding only, and towards an edge the density varies with its distance in ln z.
     shift = ROUNDING_OF_LOG * (1 + np.abs(t) + curve.product.powers.sum()) / np.maximum(distance, 1e-300)
     noise = (ROUNDING * m * slope / math.pi + np.abs(values) * np.minimum(shift, 1.0)).max(axis=1)
+    # To first order in the difference: one Newton step of the other product from our w.
     other = shadow.state(state.w)
-    other = shadow.state(other.w + shadow.newton_step(other, curve.chart.log_z(v.ravel())))
-    return values, noise, np.abs(density_of_log(other).reshape(v.shape) * slope - values) + noise[:, None]
+    slope_of_M = -other.N_slope[0] * other.M**2
+    moved = slope_of_M * shadow.newton_step(other, curve.chart.log_z(v.ravel()))[0]
+    difference = np.where(np.abs(state.one_plus_m) < np.abs(state.M), other.one_plus_m, other.M) + moved
+    doubt = np.abs(-difference.imag.reshape(v.shape) / math.pi * slope - values)
+    return values, noise, doubt + noise[:, None]
