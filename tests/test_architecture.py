@@ -90,6 +90,7 @@ VERIFY_FLOORS = {
     "long_runs": 4,
     "network_costs": 4,
     "weight_traces": 3,
+    "decay": 0,
     "sampling": 4,
     "records": 4,
     "reports": 4,

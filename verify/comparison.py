@@ -67,12 +67,14 @@ class Comparison:
     @property
     def standard_error(self) -> np.ndarray:
         """Of `estimate`."""
-        return self.found.standard_error / self._scale.stretch(self.estimate)
+        with np.errstate(divide="ignore"):  # of an infinite depth scale
+            return self.found.standard_error / self._scale.stretch(self.estimate)
 
     @property
     def width_bias(self) -> np.ndarray:
         """Fitted difference between the largest width and infinite width, in the quantity's own units."""
-        return self._scale.invert(self.found.value + self.found.slope / self.found.widths[-1]) - self.estimate
+        with np.errstate(invalid="ignore"):
+            return self._scale.invert(self.found.value + self.found.slope / self.found.widths[-1]) - self.estimate
 
     def resolution(self, level: float) -> np.ndarray:
         """The smallest distance on the scale that a test at this level rejects."""
@@ -177,14 +179,14 @@ def coverage(comparisons: Sequence[Comparison], level: float, *, lengths: str) -
     for comparison in comparisons:
         resolution = comparison.resolution(level)
         random = comparison.found.standard_error > ROUNDING  # not so in a first layer that is set
-        fine = random & (resolution <= LARGE)
+        fine = random & (resolution <= LARGE) & np.isfinite(comparison.in_units(resolution))
         if fine.any():
             worst = np.where(fine, comparison.in_units(resolution), 0.0)
             size = (
                 f"{100 * np.expm1(resolution[fine].max()):.2g} %" if _is_relative(comparison) else f"{worst.max():.2g}"
             )
             seen.append(f"{size} in {comparison.quantity}")
-        coarse = random & ~(resolution <= LARGE)
+        coarse = random & ~fine
         layers = sorted({layer for (_, layer), bad in zip(comparison.places, coarse, strict=True) if bad})
         if layers:
             unseen.append(f"{comparison.quantity} from layer {layers[0]} on" if layers[-1] else comparison.quantity)

@@ -1,23 +1,37 @@
-"""What the theory says of measured quantities, with error bounds: the only place in verify that sees its solvers."""
+"""What the theory says of measured signals, with error bounds."""
 
 import numpy as np
 
 from meanfield.equilibria import fixed_point
+from meanfield.errors import InvalidParameterError, NoFixedPointError
 from meanfield.maps import dual_kernel, propagate
+from verify.decay import depth_scale
 from verify.networks import NetworkLaw
 from verify.signals import SignalSetting
 
 __all__ = ["predict_signals", "stationary_length"]
 
+# How far a fit to the theory's own path may be from the depth scale at the fixed point, relative to it.
+GEOMETRIC = 0.15
+
 
 def predict_signals(setting: SignalSetting) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """q, c, chi and gradient: value and error bound, in the shapes that `signals.measure` gives."""
+    """q, c, chi, gradient, xi_q and xi_c: value and error bound, in the shapes of a network's values.
+
+    Raises
+    ------
+    InvalidParameterError
+        A depth scale is asked for where the decay from q0 or c0 is not geometric.
+    """
     path = _step_by_step(setting) if setting.lengths == "reset" else _free(setting)
     chi, error = path["chi"]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         gradient = np.cumprod(chi[::-1])[::-1]
         path["gradient"] = gradient, gradient * np.cumsum((error / chi)[::-1])[::-1]
-    return {name: path[name] for name in setting.quantities}
+    scales = [name for name in ("xi_q", "xi_c") if name in setting.quantities]
+    return {name: path[name] for name in setting.quantities if name not in scales} | {
+        name: _depth_scale(setting, name, path[name[-1]][0]) for name in scales
+    }
 
 
 def stationary_length(law: NetworkLaw) -> float:
@@ -63,4 +77,28 @@ def _step_by_step(setting: SignalSetting) -> dict[str, tuple[np.ndarray, np.ndar
 
 
 def _start(setting: SignalSetting) -> np.ndarray | None:
-    return np.array(setting.c0) if "c" in setting.quantities else None
+    return np.array(setting.c0) if {"c", "xi_c"} & set(setting.quantities) else None
+
+
+def _depth_scale(setting: SignalSetting, name: str, path: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """xi_q or xi_c of the fixed point; its error covers how far a fit to the theory's own path is from it."""
+    law = setting.law
+    what = {"xi_q": "lengths do", "xi_c": "correlations do"}[name]
+    rule = f"quantities must not hold {name} where {what} not decay geometrically"
+    try:
+        point = fixed_point(law.phi, law.sigma_w, law.sigma_b, q0=setting.q0)
+    except NoFixedPointError as error:
+        raise InvalidParameterError(f"{rule}: {error}") from None
+    scale = getattr(point, name)
+    fitted = depth_scale(np.atleast_2d(path))
+    departure = np.abs(fitted - scale)
+    if not 0 < scale < np.inf:
+        raise InvalidParameterError(f"{rule}: at this point {name} is {scale:g}")
+    if not np.all(departure <= GEOMETRIC * scale):
+        at = f"q_star = {point.q_star:.5g}" if name == "xi_q" else f"c_star = {point.c_star:.5g}, with q0 = q_star"
+        shown = ", ".join(f"{value:.4g}" for value in fitted)
+        raise InvalidParameterError(
+            f"{rule}: over {law.depth} layers the theory's own path would give {shown} instead of {scale:.4g}; "
+            f"start nearer to {at}, but not there"
+        )
+    return np.full(len(fitted), scale), departure + point.errors[name]

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from verify.decay import depth_scales_by_network
 from verify.network_costs import signal_cost, spectra_cost
 from verify.predictions import predict_signals
-from verify.scales import FISHER, LINEAR, LOG, Scale
+from verify.scales import FISHER, LINEAR, LOG, RATE, Scale
 from verify.signals import SignalSetting, measure
 from verify.spectra.traces import measure as measure_spectra
 from verify.spectral_predictions import predict_spectra
@@ -56,6 +57,9 @@ class Quantity:
     family : Family
     by_default : bool
         Is it among the quantities if none are named?
+    across : callable, optional
+        What makes one value per network out of all networks' measured values (networks, ...), where a single network
+        says too little.
     """
 
     meaning: str
@@ -63,6 +67,7 @@ class Quantity:
     places: Callable[[tuple[int, ...], tuple[float, ...]], list[Place]]
     family: Family
     by_default: bool = True
+    across: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 def one_by_layer(shape: tuple[int, ...], c0: tuple[float, ...]) -> list[Place]:
@@ -78,6 +83,11 @@ def pairs_by_layer(shape: tuple[int, ...], c0: tuple[float, ...]) -> list[Place]
 def whole_network(shape: tuple[int, ...], c0: tuple[float, ...]) -> list[Place]:
     """The place of an array (1,): the network as a whole."""
     return [("", 0)] if shape == (1,) else []
+
+
+def pairs_of_network(shape: tuple[int, ...], c0: tuple[float, ...]) -> list[Place]:
+    """The places of an array (len(c0),): one for each pair of inputs, for the network as a whole."""
+    return [(f"c0 = {start}", 0) for start in c0]
 
 
 def moments_of_network(shape: tuple[int, ...], c0: tuple[float, ...]) -> list[Place]:
@@ -98,6 +108,22 @@ QUANTITIES: Mapping[str, Quantity] = {
         places=one_by_layer,
         family=SIGNALS,
         by_default=False,
+    ),
+    "xi_q": Quantity(
+        meaning="depth scale of lengths",
+        scale=RATE,
+        places=whole_network,
+        family=SIGNALS,
+        by_default=False,
+        across=depth_scales_by_network,
+    ),
+    "xi_c": Quantity(
+        meaning="depth scale of correlations",
+        scale=RATE,
+        places=pairs_of_network,
+        family=SIGNALS,
+        by_default=False,
+        across=depth_scales_by_network,
     ),
     "jacobian_moment": Quantity(
         meaning="moments of J J^T's eigenvalues",

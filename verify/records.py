@@ -53,7 +53,7 @@ class Simulation(Result):
     ----------
     samples : mapping of quantity to mapping of width to array
         "q" and "chi" (networks, depth), "c" (networks, len(c0), depth): one row for each of at least two independent
-        networks.
+        networks; of "xi_q" and "xi_c" jackknife pseudo-values, as `verify.decay.depth_scales_by_network` gives.
     c0 : tuple of float
         Correlations of the pairs of inputs in layer 1.
     phi, sigma_w, sigma_b, weights, q0, lengths, method, seed

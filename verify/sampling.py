@@ -38,11 +38,16 @@ def sample(
     executor=None,
     store: Store | None = None,
 ) -> Samples:
-    """The networks with these numbers of every width, measured: {quantity: {width: array (networks, ...)}}.
+    """The networks with these numbers of every width: {quantity: {width: array (networks, ...)}}.
 
     A network's seed follows from the common seed, its width and its number alone. In a store its place does too, so
     that earlier numbers are there already when later ones are asked for.
     """
+    return _as_quantities(_measured(setting, widths, numbers, seed, executor, store))
+
+
+def _measured(setting, widths, numbers, seed, executor, store) -> Samples:
+    """What `measure_network` finds, without what quantities make of all networks."""
     first = numbers.start if store is None else 0
     items = [(width, network_seed(seed, width, number)) for number in range(first, numbers.stop) for width in widths]
     found = sweep(partial(measure_network, setting), items, executor=executor, store=store)
@@ -73,21 +78,30 @@ def sample_until(
     if precision is None:
         return sample(setting, widths, range(networks), seed, executor=executor, store=store)
     done = min(FIRST_ROUND, networks)
-    samples = sample(setting, widths, range(done), seed, executor=executor, store=store)
-    while done < networks and not _is_precise(samples, precision):
+    samples = _measured(setting, widths, range(done), seed, executor, store)
+    while done < networks and not _is_precise(_as_quantities(samples), precision):
         more = min(2 * done, networks)
-        fresh = sample(setting, widths, range(done, more), seed, executor=executor, store=store)
+        fresh = _measured(setting, widths, range(done, more), seed, executor, store)
         samples = {
             name: {width: np.concatenate([old, fresh[name][width]]) for width, old in arrays.items()}
             for name, arrays in samples.items()
         }
         done = more
-    return samples
+    return _as_quantities(samples)
 
 
 def estimate(name: str, samples: Mapping[int, np.ndarray]) -> Extrapolation:
     """One quantity's samples extrapolated to infinite width, on its scale."""
     return extrapolate({width: QUANTITIES[name].scale.apply(array) for width, array in samples.items()})
+
+
+def _as_quantities(samples: Samples) -> Samples:
+    found = dict(samples)
+    for name, arrays in samples.items():
+        across = QUANTITIES[name].across
+        if across is not None:
+            found[name] = {width: across(array) for width, array in arrays.items()}
+    return found
 
 
 def _is_precise(samples: Samples, precision: float) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["FISHER", "LINEAR", "LOG", "ROUNDING", "Scale"]
+__all__ = ["FISHER", "LINEAR", "LOG", "RATE", "ROUNDING", "Scale"]
 
 Pointwise = Callable[[np.ndarray], np.ndarray]
 
@@ -76,6 +76,22 @@ def _relative_rounding(values: np.ndarray) -> np.ndarray:
     return ROUNDING * np.abs(values)
 
 
+def _negative_rate(values: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        return -1 / np.asarray(values, dtype=np.float64)
+
+
+def _depth_of_rate(rates: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        return np.where(rates < 0, -1 / np.asarray(rates, dtype=np.float64), np.inf)
+
+
+def _squared_reciprocal(values: np.ndarray) -> np.ndarray:
+    return np.asarray(values, dtype=np.float64) ** -2.0
+
+
 LINEAR = Scale("linear", _identity, _identity, np.ones_like, _absolute_rounding)
 LOG = Scale("log", _logarithm, _exponential, _reciprocal, _relative_rounding)
 FISHER = Scale("fisher", _fisher, np.tanh, _fisher_stretch, _absolute_rounding)
+# Of depth scales: the logarithm of the factor per layer. Where nothing decays the depth is infinite.
+RATE = Scale("rate", _negative_rate, _depth_of_rate, _squared_reciprocal, _relative_rounding)

@@ -13,6 +13,8 @@ from verify.signals import LENGTHS, SignalSetting
 
 __all__ = ["checked_setting", "checked_width", "checked_widths", "plain_setting"]
 
+FEWEST_LAYERS = 3  # for a line through the steps from layer to layer
+
 
 def checked_setting(
     phi, sigma_w, sigma_b, *, depth, weights, quantities, q0, c0, lengths, method="sampled"
@@ -32,13 +34,13 @@ def checked_setting(
             phi=as_nonlinearity(phi),
             sigma_w=scalar("sigma_w", sigma_w, low=0.0, open_low=True),
             sigma_b=scalar("sigma_b", sigma_b, low=0.0),
-            depth=integer("depth", depth, low=1),
+            depth=integer("depth", depth, low=FEWEST_LAYERS if {"xi_q", "xi_c"} & set(names) else 1),
             weights=choice("weights", weights, ENSEMBLES),
             method=choice("method", method, METHODS),
         ),
         quantities=names,
         q0=scalar("q0", q0, low=0.0, open_low=True),
-        c0=_correlations(c0) if "c" in names else (),
+        c0=_correlations(c0) if {"c", "xi_c"} & set(names) else (),
         lengths=choice("lengths", lengths, LENGTHS),
     )
 

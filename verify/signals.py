@@ -46,11 +46,12 @@ def measure(setting: SignalSetting, item: tuple[int, np.random.SeedSequence]) ->
         "q" (depth,): |h^l|^2/width, the mean over the inputs. "c" (len(c0), depth): cosines between the first
         input's h^l and the others'. "chi" (depth,): |d^l|^2/|d^{l+1}|^2 of the gradient d^l = phi'(h^l) W^{l+1 T}
         d^{l+1} at the first input, started from a uniform random direction at h^{depth+1}. "gradient" (depth,):
-        |d^l|^2/|d^{depth+1}|^2, their product from the top down to layer l.
+        |d^l|^2/|d^{depth+1}|^2, their product from the top down to layer l. "xi_q" (1, depth) and "xi_c"
+        (len(c0), depth): q and c once more, of which depth scales are fitted to many networks.
     """
     width, seed = item
     network = RandomNetwork(setting.law, width, seed)
-    pairs = setting.c0 if "c" in setting.quantities else ()
+    pairs = setting.c0 if {"c", "xi_c"} & set(setting.quantities) else ()
     H = _first_layer(network, setting.q0, pairs)
     states, squares, cosines = [], [], []
     for layer in range(1, setting.law.depth + 1):
@@ -64,6 +65,7 @@ def measure(setting: SignalSetting, item: tuple[int, np.random.SeedSequence]) ->
         if layer < setting.law.depth:
             H = network.next_layer(layer, H)
     found = {"q": np.array(squares), "c": np.array(cosines).T}
+    found |= {"xi_q": found["q"][None, :], "xi_c": found["c"]}
     if {"chi", "gradient"} & set(setting.quantities):
         found["chi"] = _gradient_factors(network, states)
         with np.errstate(over="ignore"):  # a product too large for float64 is reported as not finite

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from meanfield.errors import InvalidParameterError
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.weights import ENSEMBLES
 from verify.certificate import predict
@@ -82,6 +83,17 @@ def wrong_networks(setting: SignalSetting) -> dict[str, SignalSetting]:
 
 
 def _predicted(setting: SignalSetting, **changed) -> Prediction:
+    """A prediction, without depth scales where a wrong theory has none and something else is left."""
+    rest = tuple(name for name in setting.quantities if name not in ("xi_q", "xi_c"))
+    try:
+        return _predicted_all(setting, **changed)
+    except InvalidParameterError:
+        if rest in ((), setting.quantities):
+            raise
+        return _predicted_all(replace(setting, quantities=rest), **changed)
+
+
+def _predicted_all(setting: SignalSetting, **changed) -> Prediction:
     law = setting.law
     arguments = {
         "phi": law.phi,

@@ -25,7 +25,7 @@ COLUMNS = ("name", "rejected", "rate", "low", "high")
     "--quantities",
     type=Numbers(str),
     metavar="NAME,...",
-    help="What is compared, by default q,c,chi; also gradient, jacobian_moment, mean_log_sigma, trace.",
+    help="What is compared, by default q,c,chi; also gradient, xi_q, xi_c, jacobian_moment, mean_log_sigma, trace.",
 )
 @click.option("--runs", type=int, default=100, show_default=True, help="Checks, each with networks of its own.")
 @simulation_options

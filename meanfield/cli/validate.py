@@ -30,7 +30,7 @@ TABLES = (".json", ".csv", ".npz")
     "--quantities",
     type=Numbers(str),
     metavar="NAME,...",
-    help="What is compared, by default q,c,chi; also gradient, jacobian_moment, mean_log_sigma, trace.",
+    help="What is compared, by default q,c,chi; also gradient, xi_q, xi_c, jacobian_moment, mean_log_sigma, trace.",
 )
 @click.option(
     "--lengths",

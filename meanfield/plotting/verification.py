@@ -71,6 +71,8 @@ def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
         "jacobian_moment": "D",
         "mean_log_sigma": "v",
         "trace": "X",
+        "xi_q": "<",
+        "xi_c": ">",
     }
     colours = {
         "q": BLUE,
@@ -80,6 +82,8 @@ def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
         "jacobian_moment": VERMILION,
         "mean_log_sigma": BLACK,
         "trace": ORANGE,
+        "xi_q": BLUE,
+        "xi_c": ORANGE,
     }
     for quantity, series in _groups(report).items():
         checks = [check for checks in series.values() for check in checks]
