@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.quadrature import EPS, NODES, ORDER, ROUNDING, WEIGHTS, resolve
+from meanfield.quadrature import EPS, NODES, ORDER, ROUNDING, TO_LEGENDRE, WEIGHTS, resolve
 
 __all__ = ["TERMS", "MehlerSeries", "mehler_series", "smoothed_products"]
 
 TERMS = 512
 REACH = 14.0  # h_k(z) exp(-z^2/2) is below 1e-21 beyond, for every k
-RADIANS = 5.65  # of the last polynomial, at most, for the ORDER nodes of a panel
+RADIANS = 4.0  # of the last polynomial, at most, on a panel: its ORDER nodes resolve that to 1e-13
 RESOLVED = 1e-13  # Gauss quadrature of a panel is far more accurate than the interpolation that this measures
 SHIFT = 0.36  # of the second partition, in panels; it gives the error
 
@@ -70,9 +70,13 @@ class MehlerSeries:
         return first, left_out + 2 * np.abs(first - second) + ROUNDING * size
 
     def has_decayed(self, row: int) -> bool:
-        """Do the coefficients fall so fast that those left out add less than rounding to E f^2?"""
+        """Do the coefficients left out add less than rounding to E f^2?
+
+        Both that the last ones are small and that the sum is whole: fast waves begin with coefficients of 0.
+        """
         terms = self.coefficients.shape[2]
-        return bool((self.coefficients[:, row, -16:] ** 2).max() * terms <= 0.1 * EPS * self.size[row])
+        small = (self.coefficients[:, row, -16:] ** 2).max() * terms <= 0.1 * EPS * self.size[row]
+        return bool(small and self.rest[row] <= 4 * ROUNDING * self.size[row])
 
 
 def mehler_series(rows: Rows, kinks: Kinks, *, terms: int) -> MehlerSeries:
@@ -111,19 +115,25 @@ def _project(
 ) -> np.ndarray:
     """Weighted values at z > 0 against every h_k, (rows, terms): the even part meets the even k, the odd part the odd.
 
-    The polynomials are tabulated on the base panels; only panels that had to be split need the recurrence.
+    The polynomials are tabulated on the base panels, whose nodes resolve them. On panels that had to be split for the
+    function's sake the weighted values go to the base nodes by the interpolation that gives h_k from there.
     """
-    place = np.minimum(np.searchsorted(base, edges[:-1]), len(base) - 2)
+    place = np.minimum(np.searchsorted(base, edges[:-1], side="right") - 1, len(base) - 2)
     whole = (base[place] == edges[:-1]) & (base[place + 1] == edges[1:])
     target = (place[whole, None] * ORDER + np.arange(ORDER)).ravel()
     known = np.repeat(whole, ORDER)
-    terms = len(table)
-    extra = _hermite(z[~known], terms)
-    result = np.empty((len(even), terms))
+    split = np.repeat(place[~whole], ORDER)
+    left, right = base[split], base[split + 1]
+    x = (2 * z[~known] - left - right) / (right - left)
+    lagrange = np.polynomial.legendre.legvander(x, ORDER - 1) @ TO_LEGENDRE
+    result = np.empty((len(even), len(table)))
     for parity, values in enumerate((even, odd)):
-        spread = np.zeros((len(values), table.shape[1]))
-        spread[:, target] = values[:, known]
-        result[:, parity::2] = spread @ table[parity::2].T + values[:, ~known] @ extra[parity::2].T
+        spread = np.zeros((len(values), len(base) - 1, ORDER))
+        for row, part in zip(spread, values[:, ~known], strict=True):
+            np.add.at(row, split, part[:, None] * lagrange)
+        spread = spread.reshape(len(values), -1)
+        spread[:, target] += values[:, known]
+        result[:, parity::2] = spread @ table[parity::2].T
     return result
 
 

@@ -15,7 +15,7 @@ __all__ = ["Correlations", "correlation_fixed_points"]
 ACCURACY = 1e-10
 # Fewer networks than this in a block cost less one by one than the block's interpolants; with kinks, or where phi is
 # steep on the scale sqrt(q), the last ring's are dear.
-FEW, FEW_AND_DEAR = 8, 100
+FEW, FEW_AND_DEAR = 16, 100
 _STEPS = 60
 
 

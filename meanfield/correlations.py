@@ -7,14 +7,18 @@ from scipy.optimize import brentq
 
 from meanfield.bivariate import MehlerSeries
 from meanfield.dual_kernels import series
+from meanfield.errors import ConvergenceError
 from meanfield.gaussian_moments import evaluate
-from meanfield.near_diagonal import chord_and_product, rough_chord_and_product
+from meanfield.near_diagonal import chord_and_product, panel_count, rough_chord_and_product
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
 
 __all__ = ["correlation_fixed_point", "largest_bend"]
 
-FAR = math.pi / 8  # angle between the inputs from which 512 terms of Mehler's series are enough for any phi
+# So many terms of Mehler's series are enough for any phi, down to this angle between the inputs.
+REACHES = ((512, math.pi / 8), (2048, math.pi / 16))
+MANY_PANELS = 100  # where phi turns so often, a long series costs less than integrals close to c = 1
+MOST_PANELS = 600  # beyond, one integral takes seconds
 
 
 def correlation_fixed_point(
@@ -30,20 +34,36 @@ def correlation_fixed_point(
     chi_1, chi_bound : float
         That slope and its error bound.
 
+    Raises
+    ------
+    ConvergenceError
+        phi has too many turns within the Gaussian's reach for integrals close to c = 1.
+
     Notes
     -----
     c_star solves chord(c) = 1/sigma_w^2 with chord(c) = E (phi(u) - phi(v))^2 / E (u - v)^2, which increases to mu_1 as
     c -> 1: nothing cancels there.
     """
-    terms = series(phi, q)
-    if terms.has_decayed(1):
-        return _by_decayed_series(sigma_w**2 * terms.coefficients[0, 0] ** 2 / q, chi_1, chi_bound)
-    target = sigma_w**-2
-    far_kernel = float(terms.product(terms, 0, np.array([math.cos(FAR)]))[0][0])
-    chord = (float(evaluate(phi, np.array([q]))[0][0, 0]) - far_kernel) / (q * (1 - math.cos(FAR)))
-    if chord >= target:
-        return _far(terms, sigma_w, sigma_b, q, chi_1)
-    return _near(phi, sigma_w, q, chi_1, chord)
+    V = float(evaluate(phi, np.array([q]))[0][0, 0])
+    theta, chord = math.pi / 2, 0.0
+    for count, theta in REACHES:
+        terms = series(phi, q, count)
+        if terms.has_decayed(1):
+            return _by_decayed_series(sigma_w**2 * terms.coefficients[0, 0] ** 2 / q, chi_1, chi_bound)
+        kernel = float(terms.product(terms, 0, np.array([math.cos(theta)]))[0][0])
+        chord = (V - kernel) / (q * _gap(theta))
+        if chord >= sigma_w**-2:
+            return _far(terms, sigma_w, sigma_b, q, chi_1)
+        panels = panel_count(phi.derivative, phi.kinks_between, q)
+        if panels <= MANY_PANELS:
+            break
+        if panels > MOST_PANELS and count == REACHES[-1][0]:
+            raise ConvergenceError(
+                f"{phi.name}: phi turns too often within sqrt(q) = {math.sqrt(q):.3g} to tell how far below 1 the "
+                f"correlation settles; it is above {math.cos(theta):.3g}",
+                q,
+            )
+    return _near(phi, sigma_w, q, chi_1, theta, chord)
 
 
 def _by_decayed_series(p: np.ndarray, chi_1: float, chi_bound: float) -> tuple[float, float, float, float]:
@@ -88,13 +108,16 @@ def _far(
 
 
 def _near(
-    phi: Nonlinearity, sigma_w: float, q: float, chi_1: float, far_chord: float
+    phi: Nonlinearity, sigma_w: float, q: float, chi_1: float, far: float, far_chord: float
 ) -> tuple[float, float, float, float]:
-    """Newton's method in the angle theta, c = cos(theta), with d chord/d theta = -(chord - E phi'phi')/tan(theta/2)."""
+    """Newton's method in the angle theta, c = cos(theta), with d chord/d theta = -(chord - E phi'phi')/tan(theta/2).
+
+    theta is below `far`, where the chord is `far_chord`.
+    """
     target = sigma_w**-2
-    low, high = 0.0, FAR
+    low, high = 0.0, far
     # A kink makes the chord linear in theta near 0, where it is mu_1.
-    theta = min(FAR * (chi_1 - 1) * target / max(chi_1 * target - far_chord, EPS * target), FAR * (1 - EPS))
+    theta = min(far * (chi_1 - 1) * target / max(chi_1 * target - far_chord, EPS * target), far * (1 - EPS))
     given = phi.function, phi.derivative, phi.kinks_between
     for _ in range(60):
         chord, derivative = rough_chord_and_product(*given, _gap(theta), q)

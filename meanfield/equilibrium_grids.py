@@ -1,5 +1,6 @@
 """Fixed points of many (sigma_w, sigma_b) at once: batched root finding on interpolants shared between cells."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,14 +68,14 @@ def _fill(phi: Nonlinearity, cells: Cells, where, sigma_w, sigma_b, q) -> np.nda
 
     c, c_bound = np.where(rests, np.nan, 1.0), np.where(rests, np.nan, 0.0)
     chi_c, chi_c_bound = np.where(rests, np.nan, chi_1), np.where(rests, np.nan, chi_bound)
-    chaotic = np.flatnonzero((chi_1 > 1) & ~doubtful & ~rests)
+    chaotic, lost = np.flatnonzero((chi_1 > 1) & ~doubtful & ~rests), np.zeros(q.size, dtype=bool)
     if chaotic.size:
         found = correlation_fixed_points(phi, sigma_w[chaotic], q[chaotic], error[chaotic], chi_1[chaotic])
         c[chaotic], c_bound[chaotic] = found.c_star, found.c_bound
         chi_c[chaotic], chi_c_bound[chaotic] = found.chi_c, found.chi_bound
         for i in chaotic[~found.settled]:
             given = (float(a[i]) for a in (sigma_w, sigma_b, q, chi_1, chi_bound))
-            c[i], chi_c[i], c_bound[i], chi_c_bound[i] = correlation_fixed_point(phi, *given)
+            c[i], chi_c[i], c_bound[i], chi_c_bound[i], lost[i] = _correlation(phi, *given)
 
     slopes = np.array([np.abs(alpha), chi_c, chi_1])
     scales = depth_scale(slopes)
@@ -85,8 +86,17 @@ def _fill(phi: Nonlinearity, cells: Cells, where, sigma_w, sigma_b, q) -> np.nda
     cells.bounds[:, kept] = np.array([error, alpha_bound, chi_bound, c_bound, chi_c_bound, *scale_bounds])[:, ready]
     cells.stable[kept] = alpha[ready] < 1
     cells.phase[kept] = np.where(chi_1 < 1, "ordered", "chaotic")[ready]
-    cells.status[kept] = np.where(error > 1e-6 * q, Status.LOW_ACCURACY, Status.CONVERGED)[ready]
+    status = np.where(error > 1e-6 * q, Status.LOW_ACCURACY, Status.CONVERGED)
+    cells.status[kept] = np.where(lost, Status.NOT_CONVERGED, status)[ready]
     return doubtful
+
+
+def _correlation(phi: Nonlinearity, *given: float) -> tuple[float, float, float, float, bool]:
+    """What `correlation_fixed_point` answers, and False; nan and True where it does not."""
+    try:
+        return *correlation_fixed_point(phi, *given), False
+    except ConvergenceError:
+        return math.nan, math.nan, math.nan, math.nan, True
 
 
 def _polished(phi: Nonlinearity, sigma_w, sigma_b, q) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

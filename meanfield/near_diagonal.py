@@ -7,7 +7,7 @@ import numpy as np
 
 from meanfield.quadrature import EPS, NODES, ROUNDING, WEIGHTS, resolve
 
-__all__ = ["chord_and_product", "near_product", "rough_chord_and_product"]
+__all__ = ["chord_and_product", "near_product", "panel_count", "rough_chord_and_product"]
 
 Pointwise = Callable[[np.ndarray], np.ndarray]
 Kinks = Callable[[float, float], np.ndarray]
@@ -56,6 +56,11 @@ def rough_chord_and_product(f: Pointwise, slope: Pointwise, kinks: Kinks, gap: f
     return _over_both(_both(f, slope), _square_and_product, kinks, gap, q, 0)[0] / np.array([2 * q * gap, 1.0])
 
 
+def panel_count(f: Pointwise, kinks: Kinks, q: float) -> int:
+    """On how many panels f is resolved over a Gaussian of variance q: the work here grows with its square."""
+    return _breaks(lambda x: f(x)[None], kinks, math.sqrt(q), 11.0 * math.sqrt(q), 0).size - 1
+
+
 def _both(f: Pointwise, slope: Pointwise) -> Pointwise:
     return lambda x: np.array([f(x), slope(x)])
 
@@ -74,14 +79,12 @@ def _over_both(rows, pairs: Pairs, kinks: Kinks, gap: float, q: float, partition
     mean, difference = math.sqrt(q * (1 - gap / 2)), math.sqrt(2 * q * gap)
     reach = 11.0 * mean + 5.5 * difference
     places = kinks(-reach, reach)
-    edges = mean * _MEAN[partition]
-    edges = np.unique(np.concatenate([[-reach], edges[np.abs(edges) < reach], [reach], places]))
     outer = _DIFFERENCE[partition]
     if places.size <= MOST_KINKS:
         apart = np.unique(np.abs(places[:, None] - places)) / difference
         outer = np.union1d(outer, apart[apart < outer[-1]])
     with np.errstate(all="ignore"):
-        breaks = resolve(rows, edges, lambda x: np.exp(-((x / mean) ** 2) / 2), resolved=RESOLVED).edges
+        breaks = _breaks(rows, kinks, mean, reach, partition)
         over_mean = _OverMean(rows, pairs, breaks / mean, mean, difference / mean, _MEAN[partition])
         panels = resolve(over_mean, outer, _half_normal, resolved=RESOLVED)
     if not np.isfinite(panels.values).all():
@@ -92,6 +95,14 @@ def _over_both(rows, pairs: Pairs, kinks: Kinks, gap: float, q: float, partition
     slack = ROUNDING if panels.complete else 1e-3
     doubt = ((slack * size + panels.noise[:, :, None] ** 2 / scale) * density).sum(axis=(1, 2))
     return (panels.values * density).sum(axis=(1, 2)), doubt
+
+
+def _breaks(rows, kinks: Kinks, mean: float, reach: float, partition: int) -> np.ndarray:
+    """Edges of the panels from -reach to reach on which `rows` is resolved."""
+    edges = mean * _MEAN[partition]
+    edges = np.concatenate([[-reach], edges[np.abs(edges) < reach], [reach], kinks(-reach, reach)])
+    with np.errstate(all="ignore"):
+        return resolve(rows, np.unique(edges), lambda x: np.exp(-((x / mean) ** 2) / 2), resolved=RESOLVED).edges
 
 
 def _half_normal(y: np.ndarray) -> np.ndarray:

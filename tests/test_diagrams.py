@@ -189,3 +189,19 @@ def test_arguments_are_checked_before_any_work():
 def test_results_are_read_only():
     with pytest.raises(ValueError, match="read-only"):
         diagram_of("tanh").q_star[0, 0] = 1.0
+
+
+def test_where_phi_turns_too_often_only_the_correlation_is_missing():
+    """x + sin(2x)/2 at q = 9e3: hundreds of turns within reach, and c_star close to 1."""
+    phi = mf.Nonlinearity.from_callable(lambda x: x + np.sin(2 * x) / 2, lambda x: 1 + np.cos(2 * x), name="wave")
+    sigma_w = math.sqrt(1 - 1e-3)
+    diagram = mf.phase_diagram(phi, [0.9, sigma_w], [3.0])
+    assert (diagram.phase == "chaotic").all()
+    assert diagram.status.tolist() == [[mf.Status.CONVERGED, mf.Status.NOT_CONVERGED]]
+    assert np.isnan([getattr(diagram, name)[0, 1] for name in ("c_star", "chi_c", "xi_c")]).all()
+    assert abs(diagram.q_star[0, 1] - (9 + sigma_w**2 / 8) / (1 - sigma_w**2)) <= diagram.error[0, 1] + 1e-9
+    assert abs(diagram.chi_1[0, 1] - 1.5 * sigma_w**2) <= 1e-12
+    with pytest.raises(mf.ConvergenceError, match="turns too often") as caught:
+        mf.fixed_point(phi, sigma_w, 3.0)
+    assert abs(caught.value.partial - diagram.q_star[0, 1]) <= 2 * diagram.error[0, 1]
+    agrees(diagram, 0, 0, mf.fixed_point(phi, 0.9, 3.0))

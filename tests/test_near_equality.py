@@ -106,6 +106,17 @@ def test_longer_series_continue_shorter_ones():
     assert not mehler_series(lambda z: kinked.derivative(z)[None], kinked.kinks_between, terms=2048).has_decayed(0)
 
 
+def test_fast_waves_begin_with_small_coefficients_but_have_not_decayed():
+    phi = as_nonlinearity("sin")
+    assert not series(phi, 1000.0).has_decayed(1)
+    point = fixed_point(phi, 45.0, 20.0)
+    q, c = point.q_star, point.c_star
+    assert point.phase == "chaotic"
+    kernel = math.exp(-q * (1 - c)) / 2  # exp(-q) sinh(q c), and cosh alike
+    assert abs((45.0**2 * kernel + 20.0**2) / q - c) <= point.errors["c_star"] + 1e-15
+    assert abs(45.0**2 * kernel - point.chi_c) <= point.errors["chi_c"]
+
+
 def test_polynomials_and_coefficients():
     x = np.linspace(-1, 1, 7)
     np.testing.assert_allclose(
