@@ -22,6 +22,7 @@ _NAMES = {
     "fisher": "FisherStatistics fisher_statistics",
     "fisher_bounds": "FisherBound fisher_bound",
     "initialization": "gain initialize",
+    "isometry": "IsometryTable isometric_point isometry_table",
     "jacobian": "JacobianSpectrum jacobian_spectrum",
     "maps": "DualKernel Moments Propagation c_map dual_kernel moments propagate q_map",
     "neural_kernels": "NeuralKernels NtkLimit ntk ntk_limit",

@@ -41,6 +41,11 @@ from meanfield.initialization import (
     gain as gain,
     initialize as initialize,
 )
+from meanfield.isometry import (
+    IsometryTable as IsometryTable,
+    isometric_point as isometric_point,
+    isometry_table as isometry_table,
+)
 from meanfield.jacobian import (
     JacobianSpectrum as JacobianSpectrum,
     jacobian_spectrum as jacobian_spectrum,
