@@ -59,6 +59,8 @@ MEANFIELD_FLOORS = {
     "neural_kernels": 7,
     "layer_laws": 7,
     "jacobian": 8,
+    "universality": 8,
+    "isometry": 8,
     "readout_spectra": 8,
     "diagrams": 9,
     "fisher": 9,
