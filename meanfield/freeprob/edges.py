@@ -147,6 +147,6 @@ def _image(product: FreeProduct, places: np.ndarray, first) -> float:
     w = places.copy()
     for j, law in enumerate(product.laws):
         if j != reference:
-            outside = spaced(places[j], math.inf) if first is np.argmin else spaced(0.0, places[j])
+            outside = spaced(places[j], math.inf) if first is np.argmin else spaced(-math.inf, places[j])
             w[j] = same_M(law, outside, found[reference])[0]
     return log_z_at(product, w[:, None])

@@ -66,31 +66,30 @@ class _Cell:
 
 
 def _places(law: Law) -> list[tuple[float, float, bool]]:
-    """(low, high, high is an atom) of the law's cells, from the top down; the last is the negative half line.
+    """(low, high, high is an atom) of the law's cells, from the top down; the last begins at -inf.
 
-    A law whose mass only fades out towards 0 has an apparent gap there. It is left out where 1 + M is rounding.
+    M is regular at w = 0 if the law stays away from there, up to a point mass at 0, which M does not see. A law whose
+    mass only fades out towards 0 has an apparent gap there; it is left out where 1 + M is rounding.
     """
-    ends = [0.0, *(x for interval in law.intervals for x in interval), math.inf]
-    outside = list(zip(ends[::2], ends[1::2], strict=True))
+    ends = [-math.inf, *(x for interval in law.intervals for x in interval), math.inf]
     if law.intervals and law.bottom == 0 < law.intervals[0][0]:
         one_plus_m = law.transform(np.array([law.intervals[0][0] + 0j])).one_plus_m[0] - law.mass_at_zero
-        outside = outside if abs(one_plus_m) >= SIGNIFICANT else outside[1:]
+        if abs(one_plus_m) < SIGNIFICANT:
+            ends[1] = 0.0
     cells = []
-    for low, high in reversed(outside):
-        inside = law.locations[(law.locations > low) & (law.locations < high)]
-        corners = [low, *map(float, inside), high]
-        for a, b in reversed(list(itertools.pairwise(corners))):
+    for low, high in reversed(list(zip(ends[::2], ends[1::2], strict=True))):
+        inside = law.locations[(law.locations > max(low, 0.0)) & (law.locations < high)]
+        for a, b in reversed(list(itertools.pairwise([low, *map(float, inside), high]))):
             if b > a:
                 cells.append((a, b, b < high))
-    return [*cells, (-math.inf, 0.0, False)]
+    return cells
 
 
 def gaps_of(product: FreeProduct) -> list[Gap]:
     """All gaps. Laws with different numbers of cells have only the outermost ones in common."""
     lists = [_places(law) for law in product.laws]
     if len({len(places) for places in lists}) > 1:
-        reach_zero = all(places[-2][0] == 0 for places in lists)
-        lists = [[places[0], *places[-2 if reach_zero else -1 :]] for places in lists]
+        lists = [[places[0], (*places[-1][:2], False)] for places in lists]
     chains: list[list[_Cell]] = []
     for aligned in zip(*lists, strict=True):
         low, high = (np.array([place[i] for place in aligned]) for i in (0, 1))
@@ -122,7 +121,7 @@ class _Chain:
     def _lower_edge(self, i: int) -> Edge | None:
         if i:
             return self._stationary(i - 1, i)
-        return None if (self._cells[0].low <= 0).any() else self._end(0, self._cells[0].low)
+        return None if np.isinf(self._cells[0].low).any() else self._end(0, self._cells[0].low)
 
     def _upper_edge(self, j: int) -> Edge | None:
         if j + 1 < self._w.shape[1]:
@@ -170,15 +169,18 @@ class _Chain:
         law = self._product.laws[reference]
         x = spaced(cell.low[reference], cell.high[reference])
         M = law.transform(x + 0j).M.real
-        # Where the argument of z changes, z is 0 or infinite, and an edge as close to it as 1/depth.
+        # Where the argument of z changes, z is 0 or infinite, and an edge as close to it as 1/depth: M = 0, N = -1, the
+        # borders of the factors, and w = 0 of each law.
         borders = {0.0, -1.0, *(border for factor in self._product.factors for border in factor.borders)}
+        borders |= {law.mass_at_zero - 1 for law in self._product.laws}
         added = []
         for border in borders:
-            i = int(np.searchsorted(-M, -border))
-            if 0 < i < len(x) and M[i - 1] != border != M[i]:
-                at = same_M(law, x[i - 1 : i + 1], Transform(*(np.array([v]) for v in (border, 1 + border, 0.0))))[0]
+            right = int(np.searchsorted(-M, -border, side="right"))
+            left = int(np.searchsorted(-M, -border, side="left")) - 1
+            if left >= 0 and right < len(x):
+                at = same_M(law, x[[left, right]], Transform(*(np.array([v]) for v in (border, 1 + border, 0.0))))[0]
                 steps = np.geomspace(1e-12, 0.7, BORDER)
-                added += [at - (at - x[i - 1]) * steps, at + (x[i] - at) * steps]
+                added += [at - (at - x[left]) * steps, at + (x[right] - at) * steps]
         w = self._matched(index, np.unique(np.concatenate([x, *added])))
         w = w[:, np.isfinite(w).all(axis=0)]
         return w, self._slope(index, w)
@@ -253,11 +255,10 @@ def spaced(low: float, high: float) -> np.ndarray:
     """Points between low and high, increasing, dense at both ends; logarithmic towards 0 and infinity."""
     steps = np.geomspace(CLOSEST, 0.5, GRID // 2)
     if math.isinf(low):
-        return -np.geomspace(1e20, 1e-40, GRID)
+        negative = -np.geomspace(1e20, 1e-40, GRID)
+        if high == 0:
+            return negative
+        return np.concatenate([negative, high * np.geomspace(1e-40, 0.5, GRID // 2), high * (1 - steps[-2::-1])])
     if math.isinf(high):
-        if low == 0:
-            return np.geomspace(1e-40, 1e20, GRID)
         return low * (1 + np.geomspace(CLOSEST, 1e20, GRID))
-    if low == 0:
-        return high * np.concatenate([np.geomspace(1e-40, 0.5, GRID // 2), 1 - steps[-2::-1]])
     return np.unique(np.concatenate([low + (high - low) * steps, high - (high - low) * steps]))

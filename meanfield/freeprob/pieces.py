@@ -13,7 +13,7 @@ from meanfield.quadrature import EPS, NODES, TO_LEGENDRE
 __all__ = ["REACH", "Piece", "is_even", "monotone_pieces"]
 
 REACH = 9.5  # standard deviations of x that are kept; 2e-21 lies beyond
-RESOLVED = 4e-15  # trailing Legendre coefficients relative to the panel's largest value
+RESOLVED = 4e-15  # trailing Legendre coefficients relative to the variation on the panel
 PLATEAU = 1e-9  # a flat tail below this is rounding noise of f
 SQUARES_UNDERFLOW = 1e-150
 MAX_BISECTIONS = 56
@@ -125,7 +125,7 @@ def _interpolants(values: np.ndarray, rounding: float) -> tuple[list[np.ndarray]
     # Where f decays like exp(-y) it is rounded by y EPS.
     with np.errstate(divide="ignore", invalid="ignore"):
         argument = 1 + 10 * np.abs(np.nan_to_num(np.log(scale * EPS / rounding), nan=0.0, neginf=0.0))
-    sharp = tail <= RESOLVED * argument * scale
+    sharp = tail <= argument * np.maximum(RESOLVED * np.ptp(values, axis=1), 2 * EPS * scale)
     noisy = (middle <= 8 * tail) & (tail <= np.maximum(PLATEAU * scale, 8 * rounding)) & ~sharp
     one_sign = (values > 0).all(axis=1) | (values < 0).all(axis=1)
     steep = one_sign & (scale > LARGEST_RATIO * sizes.min(axis=1))

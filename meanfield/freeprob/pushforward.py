@@ -220,7 +220,7 @@ def _far_range(f, spread: float, pieces: list[Piece]) -> tuple[float, float]:
     x = np.unique(x)
     with np.errstate(all="ignore"):
         values = np.abs(f(x))
-        values[~np.isfinite(values)] = np.inf
+        x, values = x[~np.isnan(values)], values[~np.isnan(values)]  # inf/inf far out says nothing
         top, bottom = float(values.max()), float(values.min())
         if values[[0, -1]].max() > 2 * values[(np.abs(x) < far[-100])].max():
             top = math.inf
