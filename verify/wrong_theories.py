@@ -38,22 +38,22 @@ class WrongTheory:
 
 
 def off_by(setting: SignalSetting, sizes: Mapping[str, Sequence[float]]) -> list[WrongTheory]:
-    """Each parameter raised and lowered by each of its relative errors."""
-    return [
-        WrongTheory(
-            name=f"{parameter} off by {100 * sign * size:+g} %",
-            parameter=parameter,
-            size=sign * size,
-            prediction=_predicted(setting, **{parameter: getattr(setting.law, parameter) * (1 + sign * size)}),
-        )
-        for parameter, errors in sizes.items()
-        for size in errors
-        for sign in (1, -1)
-    ]
+    """Each parameter raised and lowered by each of its relative errors, where that theory has the quantities."""
+    found = []
+    for parameter, errors in sizes.items():
+        for size in (sign * size for size in errors for sign in (1, -1)):
+            prediction = _predicted(setting, **{parameter: getattr(setting.law, parameter) * (1 + size)})
+            if prediction is not None:
+                name = f"{parameter} off by {100 * size:+g} %"
+                found.append(WrongTheory(name=name, parameter=parameter, size=size, prediction=prediction))
+    return found
 
 
 def controls(setting: SignalSetting) -> list[WrongTheory]:
-    """Errors that people make. One that changes nothing here, such as a variance of 1 for a deviation, is left out."""
+    """Errors that people make.
+
+    One that changes nothing here, such as a variance of 1 for a deviation, or has none of the quantities is left out.
+    """
     law = setting.law
     found = {"depth off by one": _one_layer_late(setting)}
     if law.sigma_w != 1:
@@ -66,11 +66,12 @@ def controls(setting: SignalSetting) -> list[WrongTheory]:
     if {"chi", "gradient"} & set(setting.quantities):
         found["phi in place of its derivative"] = _predicted(setting, phi=_with_derivative(law.phi, law.phi.function))
         found["1 in place of the derivative"] = _predicted(setting, phi=_with_derivative(law.phi, np.ones_like))
-    right = _predicted(setting)
+    right = _predicted_all(setting)
     return [
         WrongTheory(name=name, parameter="control", size=math.nan, prediction=prediction)
         for name, prediction in found.items()
-        if any(not np.array_equal(value, right.values[quantity]) for quantity, value in prediction.values.items())
+        if prediction is not None
+        and any(not np.array_equal(value, right.values[quantity]) for quantity, value in prediction.values.items())
     ]
 
 
@@ -82,15 +83,15 @@ def wrong_networks(setting: SignalSetting) -> dict[str, SignalSetting]:
     return {"a QR factor without random signs for a Haar matrix": raw}
 
 
-def _predicted(setting: SignalSetting, **changed) -> Prediction:
-    """A prediction, without depth scales where a wrong theory has none and something else is left."""
+def _predicted(setting: SignalSetting, **changed) -> Prediction | None:
+    """A prediction, without depth scales where a wrong theory has none; None if nothing else was asked for."""
     rest = tuple(name for name in setting.quantities if name not in ("xi_q", "xi_c"))
     try:
         return _predicted_all(setting, **changed)
     except InvalidParameterError:
-        if rest in ((), setting.quantities):
+        if rest == setting.quantities:
             raise
-        return _predicted_all(replace(setting, quantities=rest), **changed)
+        return _predicted_all(replace(setting, quantities=rest), **changed) if rest else None
 
 
 def _predicted_all(setting: SignalSetting, **changed) -> Prediction:
@@ -112,8 +113,10 @@ def _predicted_all(setting: SignalSetting, **changed) -> Prediction:
     )
 
 
-def _one_layer_late(setting: SignalSetting) -> Prediction:
+def _one_layer_late(setting: SignalSetting) -> Prediction | None:
     deeper = _predicted(setting, depth=setting.law.depth + 1)
+    if deeper is None:
+        return None
     return replace(
         deeper,
         depth=setting.law.depth,

@@ -8,6 +8,8 @@ import pytest
 import meanfield as mf
 import verify
 from verify.decay import depth_scale, depth_scales_by_network, log_slope
+from verify.settings import checked_setting
+from verify.wrong_theories import off_by
 
 RATES = np.array([0.9, 0.3, -0.5, 1.2])
 
@@ -80,6 +82,9 @@ def test_predictions_are_the_depth_scales_of_the_fixed_point():
             assert abs(fitted - value) <= error + 1e-10 <= 0.16 * value
 
 
+ONLY_DECAY = checked_setting(
+    "tanh", 0.9, 0.3, depth=6, weights="gaussian", quantities="xi_c", q0=0.2167, c0=(0.8, 0.9), lengths="free"
+)
 SETTINGS = {"depth": 6, "q0": 0.2167, "c0": (0.8, 0.9), "quantities": ("xi_c",)}
 
 
@@ -119,6 +124,7 @@ def test_depth_scales_do_not_keep_wrong_theories_from_being_tried():
         **{**SETTINGS, "quantities": ("q", "chi", "xi_c")},
     )
     rates = {each.name: each.rate for each in found.alternatives}
+    assert [each.name for each in off_by(ONLY_DECAY, {"sigma_w": (0.1, 0.3)})] == ["sigma_w off by -10 %"]
     assert rates["sigma_b off by +90 %"] == rates["sigma_w off by -30 %"] == 1.0
 
 
