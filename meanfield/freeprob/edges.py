@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.freeprob.gaps import Edge, Gap, gaps_of, log_z_at, same_M, spaced
+from meanfield.freeprob.gaps import Edge, Gap, Table, gaps_of, log_z_at, same_M
 from meanfield.freeprob.laws import Law
 from meanfield.freeprob.products import FreeProduct
 
@@ -147,6 +147,6 @@ def _image(product: FreeProduct, places: np.ndarray, first) -> float:
     w = places.copy()
     for j, law in enumerate(product.laws):
         if j != reference:
-            outside = spaced(places[j], math.inf) if first is np.argmin else spaced(-math.inf, places[j])
-            w[j] = same_M(law, outside, found[reference])[0]
+            outside = (places[j], math.inf) if first is np.argmin else (-math.inf, places[j])
+            w[j] = same_M(Table.of(law, *outside), found[reference])[0]
     return log_z_at(product, w[:, None])

@@ -15,13 +15,12 @@ from scipy.optimize import brentq
 from meanfield.freeprob.laws import Law, Transform
 from meanfield.freeprob.products import FreeProduct
 
-__all__ = ["Edge", "Gap", "gaps_of", "log_z_at", "same_M", "spaced"]
+__all__ = ["Edge", "Gap", "Table", "gaps_of", "log_z_at", "same_M"]
 
 GRID = 160  # points between neighbouring special places of the real axis
 BORDER = 40  # points added where z turns real
 CLOSEST = 1e-15  # relative distance of the first one
 SOLVER_STEPS = 60
-GRID_STEPS = 8
 SOLVED = 1e-12
 POLISHING_STEPS = 4
 SIGNIFICANT = 1e-8
@@ -107,7 +106,11 @@ class _Chain:
     def __init__(self, product: FreeProduct, cells: list[_Cell]) -> None:
         self._product = product
         self._cells = cells[::-1]
-        self._reference = [self._binding_law(cell) for cell in self._cells]
+        self._tables = [
+            [Table.of(law, low, high) for law, low, high in zip(product.laws, cell.low, cell.high, strict=True)]
+            for cell in self._cells
+        ]
+        self._reference = [self._binding_law(index) for index in range(len(cells))]
         points = [self._grid(index) for index in range(len(cells))]
         self._cell = np.repeat(np.arange(len(cells)), [w.shape[1] for w, _ in points])
         self._w, self._slopes = (np.concatenate([part[i] for part in points], axis=-1) for i in (0, 1))
@@ -165,10 +168,8 @@ class _Chain:
 
     def _grid(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """w (laws, n) of equal M, increasing, and the slopes there."""
-        cell, reference = self._cells[index], self._reference[index]
-        law = self._product.laws[reference]
-        x = spaced(cell.low[reference], cell.high[reference])
-        M = law.transform(x + 0j).M.real
+        table = self._tables[index][self._reference[index]]
+        x, M = table.w, table.M
         # Where the argument of z changes, z is 0 or infinite, and an edge as close to it as 1/depth: M = 0, N = -1, the
         # borders of the factors, and w = 0 of each law.
         borders = {0.0, -1.0, *(border for factor in self._product.factors for border in factor.borders)}
@@ -178,29 +179,26 @@ class _Chain:
             right = int(np.searchsorted(-M, -border, side="right"))
             left = int(np.searchsorted(-M, -border, side="left")) - 1
             if left >= 0 and right < len(x):
-                at = same_M(law, x[[left, right]], Transform(*(np.array([v]) for v in (border, 1 + border, 0.0))))[0]
+                at = same_M(table, Transform(*(np.array([v]) for v in (border, 1 + border, 0.0))))[0]
                 steps = np.geomspace(1e-12, 0.7, BORDER)
                 added += [at - (at - x[left]) * steps, at + (x[right] - at) * steps]
         w = self._matched(index, np.unique(np.concatenate([x, *added])))
         w = w[:, np.isfinite(w).all(axis=0)]
         return w, self._slope(index, w)
 
-    def _binding_law(self, cell: _Cell) -> int:
+    def _binding_law(self, index: int) -> int:
         """The law whose cell ends first, in terms of M, on the side where the cells are finite."""
-        if len(cell.low) == 1:
-            return 0
-        near = np.array([spaced(a, b)[[0, -1]] for a, b in zip(cell.low, cell.high, strict=True)])
-        ends = [law.transform(pair + 0j).M.real for law, pair in zip(self._product.laws, near, strict=True)]
-        at_low, at_high = np.array(ends).T
-        return int(np.argmin(at_low) if np.isinf(cell.high).any() else np.argmax(at_high))
+        if np.isinf(self._cells[index].high).any():
+            return int(np.argmin([table.M[0] for table in self._tables[index]]))
+        return int(np.argmax([table.M[-1] for table in self._tables[index]]))
 
     def _matched(self, index: int, x: np.ndarray) -> np.ndarray:
         """w (laws, n) with M_l(w_l) that of the reference law at x; nan where a law does not take that value."""
-        cell, reference = self._cells[index], self._reference[index]
-        w = np.empty((len(cell.low), x.size))
+        reference = self._reference[index]
+        w = np.empty((len(self._product.laws), x.size))
         target = self._product.laws[reference].transform(x + 0j)
-        for j, law in enumerate(self._product.laws):
-            w[j] = x if j == reference else same_M(law, spaced(cell.low[j], cell.high[j]), target)
+        for j, table in enumerate(self._tables[index]):
+            w[j] = x if j == reference else same_M(table, target)
         return w
 
 
@@ -222,29 +220,45 @@ def log_z_at(product: FreeProduct, w: np.ndarray) -> float:
     return float((state.log_z + state.mismatch)[0].real)
 
 
-def same_M(law: Law, grid: np.ndarray, target: Transform) -> np.ndarray:
-    """w with the M of `target` between the ends of `grid`, on which M decreases; nan where there is none.
+@dataclass(frozen=True)
+class Table:
+    """M of a law on increasing w, between which it decreases: where to look for a value."""
+
+    law: Law
+    w: np.ndarray
+    M: np.ndarray
+
+    @classmethod
+    def of(cls, law: Law, low: float, high: float) -> "Table":
+        w = spaced(low, high)
+        return cls(law, w, law.transform(w + 0j).M.real)
+
+
+def same_M(table: Table, target: Transform) -> np.ndarray:
+    """w with the M of `target` between the ends of a table; nan where there is none.
 
     Newton's method kept inside the bracket. What rounding leaves enters ln z to second order only, for
     `State.mismatch` has the first.
     """
+    law, grid, values = table.law, table.w, table.M
     m, one_plus_m = target.M.real, target.one_plus_m.real
-    values = law.transform(grid + 0j).M.real
     right = np.clip(np.searchsorted(-values, -m), 1, len(grid) - 1)
     inside = (m <= values[right - 1]) & (m >= values[right])
     low, high, m, one_plus_m = grid[right - 1][inside], grid[right][inside], m[inside], one_plus_m[inside]
     x = (low + high) / 2
-    # A grid only has to show where the slope changes sign.
-    for _ in range(SOLVER_STEPS if m.size == 1 else GRID_STEPS):
-        before, t = x, law.transform(x + 0j)
+    open_ = np.arange(x.size)
+    for _ in range(SOLVER_STEPS):
+        here, target_m = x[open_], m[open_]
+        t = law.transform(here + 0j)
         M = t.M.real
-        excess = np.where(np.abs(one_plus_m) < 0.5, t.one_plus_m.real - one_plus_m, M - m)
-        low, high = np.where(excess >= 0, x, low), np.where(excess <= 0, x, high)
+        excess = np.where(np.abs(one_plus_m[open_]) < 0.5, t.one_plus_m.real - one_plus_m[open_], M - target_m)
+        low[open_], high[open_] = np.where(excess >= 0, here, low[open_]), np.where(excess <= 0, here, high[open_])
         with np.errstate(divide="ignore", invalid="ignore"):
             # In 1/M, which is nearly linear near an atom or far away.
-            step = x - excess * M / (m * t.slope.real)
-        x = np.where((step >= low) & (step <= high), step, (low + high) / 2)
-        if (np.abs(x - before) <= SOLVED * np.abs(x)).all():
+            step = here - excess * M / (target_m * t.slope.real)
+        x[open_] = np.where((step >= low[open_]) & (step <= high[open_]), step, (low[open_] + high[open_]) / 2)
+        open_ = open_[np.abs(x[open_] - here) > SOLVED * np.abs(x[open_])]
+        if not open_.size:
             break
     w = np.full(inside.shape, np.nan)
     w[inside] = x
