@@ -318,8 +318,9 @@ def _is_stable(phi: Nonlinearity, q: float, sigma_w: float, alpha: float, bound:
     table = profile(phi)
     V, V_bound = table.row("V"), table.bound("V")
     here = sigma_w**2 * float(evaluate(phi, np.array([q]))[0][0, 0]) if q else 0.0
-    drift = sigma_w**2 * V - here - (table.q - q)
-    sign = np.where(np.abs(drift) <= sigma_w**2 * V_bound + ULPS * (table.q + q), 0, np.sign(drift))
+    with np.errstate(over="ignore"):  # a dead zone's sigma_w beyond 1e150: the sign of inf is right
+        drift = sigma_w**2 * V - here - (table.q - q)
+        sign = np.where(np.abs(drift) <= sigma_w**2 * V_bound + ULPS * (table.q + q), 0, np.sign(drift))
     return is_stable(1.0, 0.0, *signs_beside(table.q, sign, q))
 
 

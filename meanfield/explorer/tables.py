@@ -77,7 +77,9 @@ def _lengths(phi: Nonlinearity) -> tuple[int, list[np.ndarray]]:
 
 def _needed(phi: Nonlinearity, window: Window) -> tuple[int, int]:
     """The segments, inclusive, of the lengths that the points of the window lead to from q = 1."""
-    across, up = (grid.ravel() for grid in np.meshgrid(*(np.linspace(*side, 24) for side in window)))
+    # Many columns: close to where lengths grow without bound, q changes fast with sigma_w.
+    axes = (np.linspace(*side, points) for side, points in zip(window, (192, 24), strict=True))
+    across, up = (grid.ravel() for grid in np.meshgrid(*axes))
     reached = reached_lengths(phi, across, up, 1.0).q
     reached = reached[np.isfinite(reached) & (reached > 0)]
     ends = np.log([reached.min(initial=1.0), reached.max(initial=1.0)]) / SEGMENT
