@@ -157,7 +157,7 @@ def jacobian_spectrum(
 def _spectrum(phi, sigma_w, sigma_b, depth, weights, q0, input_aspect, output_aspect) -> JacobianSpectrum:
     layers, status = _layers(phi, sigma_w, sigma_b, depth, q0)
     given = {"sigma_w": sigma_w, "sigma_b": sigma_b, "depth": depth, "weights": weights, "q_star": layers.last}
-    if layers.log_mean == -math.inf:
+    if any(law.mean == 0 for law in layers.laws()):
         return _no_signal(**given, status=status)
     shapes = _SHAPES[weights](depth, input_aspect, output_aspect)
     log_scale = 2 * depth * math.log(sigma_w)
@@ -283,7 +283,11 @@ def _ends(spectrum: Spectrum, layers: LayerLaws) -> _Ends:
             if edge is not None:
                 drift = float(np.abs(product.sensitivity(edge.w[:, None], layers.q_errors)[0]))
                 error = max(error, spectrum.edge_error(edge) + drift)
-    rounding = 16 * EPS * (float(product.powers.sum()) + max(abs(t) for t in [*tops, *bottoms] if math.isfinite(t)))
+    rounding = (
+        16
+        * EPS
+        * (float(product.powers.sum()) + max((abs(t) for t in [*tops, *bottoms] if math.isfinite(t)), default=0.0))
+    )
     return _Ends(
         max(tops), min(bottoms), max(bulk_tops), min(bulk_bottoms), error + 10 * layers.unrepresented + rounding
     )

@@ -14,6 +14,7 @@ from meanfield.quadrature import EPS
 
 __all__ = ["LayerLaws", "layer_laws", "slope_law"]
 
+VANISHING = 1e-100
 SAME = 1e-13  # lengths, or laws by their moments, closer than this are equal
 FEW = 4  # different lengths that are taken one by one
 MOST = 16  # representatives of many lengths
@@ -24,9 +25,9 @@ REPRESENTED = 1e-11  # what they may be off in the sums of ln mu_1 and of the va
 def slope_law(phi: Nonlinearity, q: float, partition: int = 0) -> Law:
     """The law of phi'(x)^2, x ~ N(0, q), by one of two partitions of the line."""
     if q == 0:
-        _, below, above = germ(phi)
-        masses = {below**2: 0.5, above**2: 0.5} if below**2 != above**2 else {above**2: 1.0}
-        return point_masses(masses)
+        # Slopes that vanish at 0 are sampled beside it.
+        below, above = (slope**2 if abs(slope) > VANISHING else 0.0 for slope in germ(phi)[1:])
+        return point_masses({below: 0.5, above: 0.5} if below != above else {above: 1.0})
     with np.errstate(all="ignore"):
         return gaussian_pushforward(phi.derivative, q, kinks=phi.kinks_between, partition=partition)
 
@@ -74,7 +75,7 @@ def layer_laws(phi: Nonlinearity, q: np.ndarray, q_errors: np.ndarray) -> LayerL
         # |d mu_1/dq| = |E phi'^2 (z^2 - 1)|/(2q) <= sqrt(mu_2/2)/q by Cauchy-Schwarz.
         drift = np.where(q_errors[first] > 0, np.sqrt(values[2] / 2) / distinct, 0.0)
         log_errors = (bounds[1] + drift * q_errors[first]) / values[1] + 2 * EPS
-        relative = np.nanmax(q_errors[first] / distinct)
+        relative = float(np.max(q_errors[first] / distinct, where=distinct > 0, initial=0.0))
     nodes, powers, off = _representatives(phi, distinct, counts.astype(float), own)
     return LayerLaws(
         phi,

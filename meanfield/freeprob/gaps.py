@@ -22,6 +22,7 @@ BORDER = 40  # points added where z turns real
 CLOSEST = 1e-15  # relative distance of the first one
 SOLVER_STEPS = 60
 SOLVED = 1e-12
+ALIKE = 1e-9
 POLISHING_STEPS = 4
 SIGNIFICANT = 1e-8
 KNOWN = 1e-13
@@ -145,7 +146,8 @@ class _Chain:
             reference = self._reference[index]
 
             def slope(x: float) -> float:
-                return float(self._slope(index, self._matched(index, np.array([x])))[0])
+                found = float(self._slope(index, self._matched(index, np.array([x])))[0])
+                return -1.0 if math.isnan(found) else found  # outside the gap, as the other end of the bracket
 
             beyond, within = float(self._w[reference, outside]), float(self._w[reference, inside])
             if math.isnan(self._slopes[outside]):
@@ -242,6 +244,9 @@ def same_M(table: Table, target: Transform) -> np.ndarray:
     """
     law, grid, values = table.law, table.w, table.M
     m, one_plus_m = target.M.real, target.one_plus_m.real
+    # What is beyond an end by rounding counts as the end.
+    m = np.where(np.abs(m - values[0]) <= ALIKE * np.abs(m), np.minimum(m, values[0]), m)
+    m = np.where(np.abs(m - values[-1]) <= ALIKE * np.abs(m), np.maximum(m, values[-1]), m)
     right = np.clip(np.searchsorted(-values, -m), 1, len(grid) - 1)
     inside = (m <= values[right - 1]) & (m >= values[right])
     low, high, m, one_plus_m = grid[right - 1][inside], grid[right][inside], m[inside], one_plus_m[inside]

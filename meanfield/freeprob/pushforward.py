@@ -76,12 +76,15 @@ def gaussian_pushforward(
     weights = fold * steps * np.exp(-(x**2) / (2 * q)) / math.sqrt(2 * math.pi * q)
     heavy = np.abs(weights) > NEGLIGIBLE
     d, x, weights = d[heavy], x[heavy], weights[heavy]
+    masses = fold * np.array([atoms[a] for a in sorted(atoms)])
+    if not d.size:
+        masses /= masses.sum()
     bottom, top = _far_range(f, spread, pieces)
     return Law(
         nodes=d,
         weights=weights,
         locations=np.array(sorted(atoms)),
-        masses=fold * np.array([atoms[a] for a in sorted(atoms)]),
+        masses=masses,
         distribution=Distribution(tuple(piece for piece in pieces if not piece.constant), spread, fold),
         intervals=_support(pieces, spread, atoms),
         bottom=bottom,
