@@ -24,6 +24,7 @@ _NAMES = {
     "initialization": "gain initialize",
     "isometry": "IsometryTable isometric_point isometry_table",
     "jacobian": "JacobianSpectrum jacobian_spectrum",
+    "map_curves": "MapCurve c_map_curve q_map_curve",
     "maps": "DualKernel Moments Propagation c_map dual_kernel moments propagate q_map",
     "neural_kernels": "NeuralKernels NtkLimit ntk ntk_limit",
     "nonlinearity": "ClosedForm ClosedForms Nonlinearity",

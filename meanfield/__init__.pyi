@@ -50,6 +50,11 @@ from meanfield.jacobian import (
     JacobianSpectrum as JacobianSpectrum,
     jacobian_spectrum as jacobian_spectrum,
 )
+from meanfield.map_curves import (
+    MapCurve as MapCurve,
+    c_map_curve as c_map_curve,
+    q_map_curve as q_map_curve,
+)
 from meanfield.maps import (
     DualKernel as DualKernel,
     Moments as Moments,
