@@ -10,17 +10,17 @@ def here(tmp_path, monkeypatch):
 
 
 def test_a_page_of_ones_own(terminal, here):
-    record = terminal.json("explore", "--no-catalogue", "--phi", "relu", "--phi", "-sin(x)", "--output", "own.html")
+    record = terminal.json("explore", "--no-catalogue", "--phi", "erf", "--phi", "-tanh(x)", "--output", "own.html")
     page = (here / "own.html").read_text()
     assert record["bytes"] == len(page.encode()) < 2e6
-    assert record["first"] == record["nonlinearities"][0] == "relu"
+    assert record["first"] == record["nonlinearities"][0] == "erf"
     assert len(record["nonlinearities"]) == 2
-    assert "<option selected>relu</option>" in page
+    assert "<option selected>erf</option>" in page
     assert str(here) not in page
 
 
 def test_the_file_has_a_name_by_default(terminal, here):
-    assert terminal.ok("explore", "--no-catalogue", "--phi", "relu").stdout == "Explorer: explorer.html\n"
+    assert terminal.ok("explore", "--no-catalogue", "--phi", "erf").stdout == "Explorer: explorer.html\n"
     assert (here / "explorer.html").exists()
 
 
