@@ -12,6 +12,7 @@ import numpy as np
 from meanfield.freeprob.edges import Component, Edge
 from meanfield.freeprob.factors import ComplexArray
 from meanfield.freeprob.products import FreeProduct, State
+from meanfield.quadrature import EPS
 
 __all__ = ["Chart", "Curve", "LostError", "Tail", "density_of_log", "follow"]
 
@@ -22,9 +23,10 @@ NEWTON_STEPS = 20
 MAX_STEPS = 4000
 FIRST_STEP = 1e-3
 SMALLEST_STEP = 1e-12
+LONGEST_STEP = 8.0  # of ln w
 NEGLIGIBLE_MASS = 1e-13
 SIMPLE_MASS = 1e-10
-TOLERABLE_MASS = 1e-9
+TOLERABLE_ERROR = 1e-8
 NEGLIGIBLE_DENSITY = 1e-16
 SMALLEST_LOG_W = -322.0  # the inverse square of w is still a number
 LARGEST_LOG_W = 340.0
@@ -106,7 +108,7 @@ class Curve:
         return self.tails[-1]
 
     def cut_before(self, v: float) -> "Curve":
-        """The curve as far as the last point above v, for noise below it to be replaced by the tail.
+        """The curve as far as the last point above v with a known tail, for the noise below it to be left out.
 
         Raises
         ------
@@ -114,8 +116,10 @@ class Curve:
             More than a tail lies below.
         """
         count = int(np.searchsorted(self.v, v))
-        if count < 3 or not self.tails[count - 1].error <= TOLERABLE_MASS:
-            raise LostError(f"the curve of the spectrum is lost at ln z = {self.chart.log_z(np.array(v)):.6g}", v)
+        while count and not self.tails[count - 1].error <= TOLERABLE_ERROR:
+            count -= 1
+        if count < 3:
+            raise LostError(f"the curve of the spectrum is lost at ln z = {self.chart.log_z(self.v[-1]):.6g}", v)
         keep = slice(0, count)
         return Curve(
             self.product, self.chart, self.v[keep], self.log_w[:, keep], self.slopes[:, keep], self.tails[keep]
@@ -178,12 +182,12 @@ def follow(product: FreeProduct, component: Component, mass_at_zero: float) -> C
             step /= 2
             if step >= SMALLEST_STEP * max(walk.v[-1], FIRST_STEP):
                 continue
-            if tails[-1].mass > TOLERABLE_MASS:
-                if not _is_below_bulk(product, np.exp(walk.points[-1])):
-                    raise LostError(f"the curve of the spectrum is lost at ln z = {walk.log_z:.6g}", walk.v[-1])
+            if _is_below_bulk(product, np.exp(walk.points[-1])):
                 tails[-1] = NO_TAIL
             break
         step = (here - walk.v[-1]) * (2.0 if effort < 0.02 else 1.3 if effort < 0.1 else 0.7)
+        moved = max(float(np.abs(point - walk.points[-1]).max()), EPS)
+        step = min(step, (here - walk.v[-1]) * LONGEST_STEP / moved)
         walk.append(here, point, slope, effort)
         tails.append(NO_TAIL if state is None or _has_faded(product, state) else _tail(state, mass_at_zero))
         if here == walk.end:
@@ -195,7 +199,8 @@ def follow(product: FreeProduct, component: Component, mass_at_zero: float) -> C
     else:
         raise LostError(f"the curve of the spectrum takes more than {MAX_STEPS} steps", walk.v[-1])
     points, slopes = np.array(walk.points).T, np.array(walk.slopes).T
-    return Curve(product, walk.chart, np.array(walk.v), points, slopes, tuple(tails))
+    curve = Curve(product, walk.chart, np.array(walk.v), points, slopes, tuple(tails))
+    return curve if walk.v[-1] == walk.end or here >= LARGEST_V else curve.cut_before(math.inf)
 
 
 class _Walk:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.freeprob.gaps import Edge, Gap, Table, gaps_of, log_z_at, same_M
+from meanfield.freeprob.gaps import SIGNIFICANT, Edge, Gap, Table, gaps_of, log_z_at, same_M
 from meanfield.freeprob.laws import Law
 from meanfield.freeprob.products import FreeProduct
 
@@ -111,14 +111,15 @@ def _split(product: FreeProduct, component: Component) -> tuple[Component, ...]:
 def _is_true(product: FreeProduct, gap: Gap) -> bool:
     """False for what looks like a gap below a law's bulk where the law only fades out towards 0.
 
-    A square root edge that is passed before counts as the end of the spectrum all the same.
+    A square root edge that is passed before counts as the end of the spectrum all the same, unless 1 + M is rounding.
     """
-    if gap.high is None or (gap.high.kind == "root" and gap.low is None):
+    if gap.high is None:
         return True
-    fading = [law.intervals and law.bottom == 0 for law in product.laws]
-    return not any(
-        fades and 0 <= w <= law.intervals[0][0] for fades, w, law in zip(fading, gap.high.w, product.laws, strict=True)
-    )
+    fading = [(w, law) for w, law in zip(gap.high.w, product.laws, strict=True) if law.intervals and law.bottom == 0]
+    if all(w > law.intervals[0][0] for w, law in fading):
+        return True
+    one_plus_m = product.state(gap.high.w[:, None]).one_plus_m[0] - product.laws[0].mass_at_zero
+    return gap.low is None and gap.high.kind == "root" and abs(one_plus_m) >= SIGNIFICANT
 
 
 def log_top(product: FreeProduct, edge: Edge) -> float:

@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 from meanfield.freeprob.laws import Law, Transform
 from meanfield.freeprob.products import FreeProduct
 
-__all__ = ["Edge", "Gap", "Table", "gaps_of", "log_z_at", "same_M"]
+__all__ = ["SIGNIFICANT", "Edge", "Gap", "Table", "gaps_of", "log_z_at", "same_M"]
 
 GRID = 160  # points between neighbouring special places of the real axis
 BORDER = 40  # points added where z turns real
@@ -24,7 +24,7 @@ SOLVER_STEPS = 60
 SOLVED = 1e-12
 ALIKE = 1e-9
 POLISHING_STEPS = 4
-SIGNIFICANT = 1e-8
+SIGNIFICANT = 1e-8  # of 1 + M below a law that fades out
 KNOWN = 1e-13
 
 
