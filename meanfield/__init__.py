@@ -28,6 +28,8 @@ _NAMES = {
     "maps": "DualKernel Moments Propagation c_map dual_kernel moments propagate q_map",
     "neural_kernels": "NeuralKernels NtkLimit ntk ntk_limit",
     "nonlinearity": "ClosedForm ClosedForms Nonlinearity",
+    "universality": "LimitDistance LimitSpectrum Universality double_scaling_limit limit_distance residual_spectrum "
+    "universality_class",
 }
 _HOME = {name: f"meanfield.{module}" for module, names in _NAMES.items() for name in names.split()}
 

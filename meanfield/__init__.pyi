@@ -76,5 +76,14 @@ from meanfield.nonlinearity import (
     ClosedForms as ClosedForms,
     Nonlinearity as Nonlinearity,
 )
+from meanfield.universality import (
+    LimitDistance as LimitDistance,
+    LimitSpectrum as LimitSpectrum,
+    Universality as Universality,
+    double_scaling_limit as double_scaling_limit,
+    limit_distance as limit_distance,
+    residual_spectrum as residual_spectrum,
+    universality_class as universality_class,
+)
 
 __version__: str

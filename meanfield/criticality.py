@@ -260,7 +260,7 @@ def _line_at_lengths(phi: Nonlinearity, lengths: np.ndarray, name: str, target: 
     stable = np.zeros(q.size, dtype=bool)
     for i in np.flatnonzero(exists):
         stable[i] = _is_stable(phi, float(q[i]), float(sigma_w[i]), float(alpha[i]), float(alpha_error[i]))
-    status = np.full(q.size, Status.NO_CRITICAL_POINT, dtype=object)
+    status = np.array([Status.NO_CRITICAL_POINT] * q.size, dtype=object)  # np.full would make it an int
     status[exists] = Status.EVERY_Q_FIXED if degenerate else Status.CONVERGED
 
     def shaped(**found: np.ndarray) -> dict[str, np.ndarray]:

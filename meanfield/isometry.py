@@ -63,7 +63,7 @@ def isometric_point(phi, *, depth, variance=None) -> CriticalPoint:
 
     References
     ----------
-    .. [1] Sokol, Park, arXiv:1810.03785, section 4. [2] Pennington et al., arXiv:1711.04735, eq. 19.
+    .. [1] Sokol, Park, arXiv:1810.03785, section 4. [2] Pennington et al., arXiv:1711.04735, section 3.
 
     Examples
     --------
@@ -243,7 +243,7 @@ def isometry_table(phis: Iterable | None = None, *, depth=64, variance=0.25) -> 
     rows = np.full((len(columns), len(names)), np.nan)
     stable = np.zeros(len(names), dtype=bool)
     reasons = [""] * len(names)
-    status = np.full(len(names), Status.CONVERGED, dtype=object)
+    status = np.array([Status.CONVERGED] * len(names), dtype=object)
     for i, phi in enumerate(names):
         try:
             with warnings.catch_warnings():

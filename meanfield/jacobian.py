@@ -131,7 +131,7 @@ def jacobian_spectrum(
 
     References
     ----------
-    .. [1] Pennington, Schoenholz, Ganguli, arXiv:1711.04735, eqs. 11-17. [2] the same, arXiv:1802.09979, section 3.
+    .. [1] Pennington, Schoenholz, Ganguli, arXiv:1711.04735, section 2. [2] The same, arXiv:1802.09979, section 3.
 
     Examples
     --------

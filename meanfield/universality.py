@@ -12,6 +12,7 @@ from meanfield.freeprob import CompoundPoisson, FreeProduct, Semigroup, Spectrum
 from meanfield.gaussian_moments import germ
 from meanfield.jacobian import Atom, JacobianSpectrum
 from meanfield.nonlinearity import Nonlinearity
+from meanfield.quadrature import EPS
 from meanfield.results import Result
 from meanfield.spectral_results import SpectralResult
 
@@ -21,6 +22,7 @@ __all__ = [
     "Universality",
     "double_scaling_limit",
     "limit_distance",
+    "residual_spectrum",
     "universality_class",
 ]
 
@@ -102,12 +104,12 @@ def _classified(phi: Nonlinearity) -> tuple[str, str]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LimitSpectrum(SpectralResult):
-    """A limit law of the eigenvalues of J J^T, of mean 1; its methods are those of JacobianSpectrum.
+    """A limit law of the eigenvalues of J J^T; its methods are those of JacobianSpectrum.
 
     Attributes
     ----------
     universality : str
-        "smooth" or "bernoulli".
+        "smooth", "bernoulli" or "residual".
     mean, variance : float
     lambda_max, lambda_min : float
         Ends of the support, atoms included.
@@ -161,7 +163,7 @@ def double_scaling_limit(phi, *, variance) -> LimitSpectrum:
 
     References
     ----------
-    .. [1] Pennington, Schoenholz, Ganguli, arXiv:1802.09979, eqs. 30-37.
+    .. [1] Pennington, Schoenholz, Ganguli, arXiv:1802.09979, section 4.
 
     Examples
     --------
@@ -173,7 +175,10 @@ def double_scaling_limit(phi, *, variance) -> LimitSpectrum:
     name, reason = _classified(nonlinearity)
     if name not in _LIMITS:
         raise NonlinearityError(f"{nonlinearity.name} has no double scaling limit: {reason}")
-    product = FreeProduct((point_masses({1.0: 1.0}),), np.array([0.0]), (_LIMITS[name](c),))
+    return _limit(name, FreeProduct((_ONE,), np.array([0.0]), (_LIMITS[name](c),)))
+
+
+def _limit(name: str, product: FreeProduct) -> LimitSpectrum:
     spectrum = Spectrum(product, product)
     intervals = tuple(
         (math.exp(part.lower.log_z) if part.lower else 0.0, math.exp(part.upper.log_z))
@@ -183,23 +188,64 @@ def double_scaling_limit(phi, *, variance) -> LimitSpectrum:
     ends = [*intervals, *((atom.location, atom.location) for atom in atoms)]
     low, high = min(end[0] for end in ends), max(end[1] for end in ends)
     bound = max(spectrum.edge_error(part.upper) for part in spectrum.components)
-    errors = {"mean": 0.0, "variance": 0.0, "lambda_max": bound * high, "lambda_min": bound * low}
+    mean = math.exp(product.log_mean)
+    errors = {"mean": 4 * EPS * mean, "lambda_max": bound * high, "lambda_min": bound * low}
     return LimitSpectrum(
         universality=name,
-        mean=1.0,
-        variance=c,
+        mean=mean,
+        variance=product.relative_variance * mean**2,
         lambda_max=high,
         lambda_min=low,
         intervals=intervals,
         atoms=atoms,
         error=errors["lambda_max"],
-        errors=errors,
+        errors=errors | {"variance": 8 * EPS * product.relative_variance * mean**2},
         status=Status.CONVERGED,
         spectrum=spectrum,
     )
 
 
+_ONE = point_masses({1.0: 1.0})
 _LIMITS = {"smooth": Semigroup, "bernoulli": CompoundPoisson}
+
+
+def residual_spectrum(gain) -> LimitSpectrum:
+    """The law of J J^T for a deep residual network of blocks I + D W/sqrt(depth).
+
+    Parameters
+    ----------
+    gain : float, > 0
+        c = sigma_w^2 mu_1, averaged over the blocks; W has entries of variance sigma_w^2/width, or is sigma_w times an
+        orthogonal matrix.
+
+    Returns
+    -------
+    LimitSpectrum
+        Its `universality` is "residual".
+
+    Raises
+    ------
+    InvalidParameterError
+        gain is not positive.
+
+    Notes
+    -----
+    z = ((1 + m)/m) exp(c (1 + 2m)), the smooth class at variance 2c times exp(c), for both kinds of weights: mean
+    exp(c), variance 2c exp(2c), and the edges' product is 1. Whatever the nonlinearity, a residual network is as
+    isometric as c is small.
+
+    References
+    ----------
+    .. [1] Tarnowski, Warchol, Jastrzebski, Tabor, Nowak, arXiv:1809.08848.
+
+    Examples
+    --------
+    >>> law = residual_spectrum(0.5)
+    >>> round(law.lambda_min * law.lambda_max, 12)
+    1.0
+    """
+    c = scalar("gain", gain, low=0.0, open_low=True)
+    return _limit("residual", FreeProduct((_ONE,), np.array([0.0]), (Semigroup(2 * c),), c))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -241,8 +287,9 @@ def limit_distance(phi, spectrum: JacobianSpectrum) -> LimitDistance:
 
     Examples
     --------
-    >>> from meanfield.jacobian import jacobian_spectrum
-    >>> spectrum = jacobian_spectrum("hard_tanh", 1.0, 0.0, depth=400, weights="orthogonal", q0=0.15)
+    >>> import meanfield as mf
+    >>> point = mf.isometric_point("hard_tanh", depth=400, variance=0.25)
+    >>> spectrum = mf.jacobian_spectrum("hard_tanh", point.sigma_w, point.sigma_b, depth=400, weights="orthogonal")
     >>> limit_distance("hard_tanh", spectrum).wasserstein < 0.001
     True
     """
