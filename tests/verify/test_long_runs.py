@@ -1,5 +1,6 @@
 """Long simulations: the same bits whoever computes and whenever it was killed, other runs refused, memory bounded."""
 
+import gc
 import itertools
 import json
 import multiprocessing
@@ -105,6 +106,16 @@ QUANTITIES = ("q", "c", "chi"), ("jacobian_moment",), ("jacobian_moment", "mean_
 WHERE = [("sampled", 400, 20), ("matrices", 150, 4)]
 
 
+def traced_peak(budget):
+    sample(*budget)
+    gc.collect()
+    tracemalloc.start()
+    sample(*budget)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
 @pytest.mark.parametrize(("method", "width", "depth"), WHERE)
 @pytest.mark.parametrize("quantities", QUANTITIES)
 def test_no_more_memory_than_predicted(method, width, depth, quantities):
@@ -122,11 +133,7 @@ def test_no_more_memory_than_predicted(method, width, depth, quantities):
             method=method,
         )
         budget = (setting, (width // 2, width), range(2), np.random.SeedSequence(1))
-        sample(*budget)
-        tracemalloc.start()
-        sample(*budget)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
+        peak = min(traced_peak(budget) for _ in range(3))  # what other threads leave behind comes and goes
         needed = predicted_cost(setting, (width // 2, width), 2)[0] - BYTES_OF_A_PROCESS
         assert peak <= 1.1 * needed + 100_000
         assert needed <= 5 * peak + 100_000
