@@ -18,7 +18,7 @@ VANISHING = 1e-100
 SAME = 1e-13  # lengths, or laws by their moments, closer than this are equal
 FEW = 4  # different lengths that are taken one by one
 MOST = 16  # representatives of many lengths
-REPRESENTED = 1e-11  # what they may be off in the sums of ln mu_1 and of the variances
+REPRESENTED = 1e-12  # what they may be off in the sums of ln mu_1 and of the variances
 
 
 @functools.lru_cache(maxsize=256)
@@ -59,8 +59,9 @@ def layer_laws(phi: Nonlinearity, q: np.ndarray, q_errors: np.ndarray) -> LayerL
 
     Notes
     -----
-    ln z of the free product sums a smooth function of ln q over the layers. Many different lengths are replaced by the
-    Gauss quadrature of their own distribution.
+    ln z of the free product sums a smooth function of the length over the layers. Many different lengths are replaced
+    by the Gauss quadrature of their own distribution, in the variable 1/(1 + sqrt(q)): phi'(sqrt(q) z) has a limit for
+    sqrt(q) to 0 and mostly one for 1/sqrt(q) to 0, and both may be reached within one network.
 
     Raises
     ------
@@ -102,17 +103,18 @@ def _representatives(phi, q: np.ndarray, counts: np.ndarray, rows: np.ndarray) -
     if len(q) <= FEW:
         return q, counts, 0.0
     zeros = q == 0
-    y, weights, exact = np.log(q[~zeros]), counts[~zeros], rows[:, ~zeros] @ counts[~zeros]
-    nodes, powers, off = y, weights, math.inf
+    lengths, weights, exact = q[~zeros], counts[~zeros], rows[:, ~zeros] @ counts[~zeros]
+    nodes, powers, off = lengths, weights, math.inf
     for n in range(FEW, MOST + 1, 2):
-        if n >= len(y):
-            nodes, powers, off = y, weights, 0.0
+        if n >= len(lengths):
+            nodes, powers, off = lengths, weights, 0.0
             break
-        nodes, powers = _gauss(y, weights, n)
-        off = float(np.abs(_sums(scan(phi, np.exp(nodes))) @ powers - exact).max())
+        y, powers = _gauss(1 / (1 + np.sqrt(lengths)), weights, n)
+        nodes = (1 / y - 1) ** 2
+        off = float(np.abs(_sums(scan(phi, nodes)) @ powers - exact).max())
         if off <= REPRESENTED * max(1.0, np.abs(exact).max()):
             break
-    return np.concatenate([q[zeros], np.exp(nodes)]), np.concatenate([counts[zeros], powers]), off
+    return np.concatenate([q[zeros], nodes]), np.concatenate([counts[zeros], powers]), off
 
 
 def _gauss(y: np.ndarray, weights: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -83,6 +83,8 @@ def _heaviest_atoms(product: FreeProduct) -> tuple[float, float] | None:
 
 def support(product: FreeProduct) -> tuple[Component, ...]:
     """The components of the continuous spectrum, from the top down."""
+    if product.is_scaled_law:
+        return tuple(_image_of(product, *interval) for interval in reversed(product.laws[0].intervals))
     gaps = [gap for gap in gaps_of(product) if _is_true(product, gap)]
     gaps.sort(key=lambda gap: -gap.sort_key)
     found = []
@@ -93,6 +95,13 @@ def support(product: FreeProduct) -> tuple[Component, ...]:
         if lower is None or lower.log_z < above.low.log_z:
             found.append(Component(above.low, lower))
     return tuple(part for component in found for part in _split(product, component))
+
+
+def _image_of(product: FreeProduct, low: float, high: float) -> Component:
+    """An interval of the one law of a scaled law."""
+    upper, lower = (Edge(np.array([x]), product.log_scale + math.log(x), "end") if x > 0 else None for x in (high, low))
+    assert upper is not None
+    return Component(upper, lower)
 
 
 def _split(product: FreeProduct, component: Component) -> tuple[Component, ...]:

@@ -159,8 +159,6 @@ class _Chain:
     def _slope(self, index: int, w: np.ndarray) -> np.ndarray:
         """d ln z/dw of the cell's reference law, 0 where it is rounding, nan where the argument of z is not 0."""
         product, state = self._product, self._product.state(w)
-        if product.is_scaled_law:
-            return 1 / np.abs(w[0]) if w[0, 0] > 0 else np.full(w.shape[1], np.nan)
         turns = (1 - product.powers.sum()) * (state.one_plus_n.real < 0) + product.powers @ (w < 0)
         turns = turns - sum(factor.turns(state.M.real, state.one_plus_m.real) for factor in product.factors)
         with np.errstate(invalid="ignore"):

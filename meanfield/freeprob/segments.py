@@ -63,10 +63,11 @@ class Segment:
         v = self.chart.v(t)
         panel, u, _ = self._located(v)
         density = (legendre.legvander(u, ORDER - 1) * self.series[panel]).sum(axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            density = density / self.chart.slope(v)
-        # At a square root edge 0/0, at a harder one finite/0.
-        density = np.where(np.isnan(density), 0.0, density)
+        # What is below 0, or at an edge not above its bound, is rounding.
+        slope = self.chart.slope(v)
+        density = np.where(density > np.where(slope > 0, 0.0, self.doubt[panel]), density, 0.0)
+        with np.errstate(divide="ignore"):
+            density = density / np.where(density > 0, slope, 1.0)
         return np.where(v > self.edges[-1], self.tail.rate * self._below(t), density)
 
     def density_error(self, t: np.ndarray) -> np.ndarray:
