@@ -165,7 +165,7 @@ def test_every_family_with_closed_forms_is_here():
 def test_stated_errors_hold_over_the_whole_range(name, given, formula):
     """q from 1e-8 to 1e6, densely, and the far ends of the range."""
     phi = CATALOGUE[name].nonlinearity(**given)
-    dense = np.geomspace(1e-8, 1e6, 141) * np.random.default_rng(5).uniform(0.9, 1.1, 141)
+    dense = np.geomspace(1e-8, 1e6, 85) * np.random.default_rng(5).uniform(0.85, 1.18, 85)
     lengths = np.concatenate([[1e-100, 3e-50, 1e-20], dense, [1e20, 3e50, 1e100]])
     exact = [exact_rows(formula, q) for q in lengths]
     for field, hook in hooks_of(phi, FIELDS):

@@ -216,9 +216,9 @@ def held(source, target, replace=os.replace, left=[{hold}]):
         time.sleep(60)
 
 os.replace = held
-meanfield.diagrams.CELLS_OF_A_TASK = 3000
+meanfield.diagrams.CELLS_OF_A_TASK = 600
 from meanfield.cli.main import run
-run(["phase", "tanh", "--sigma-w", "0.5", "0.95", "--sigma-b", "0", "1", "--points", "300", "200", *{words!r}])
+run(["phase", "tanh", "--sigma-w", "0.5", "0.95", "--sigma-b", "0", "1", "--points", "300", "40", *{words!r}])
 """
 
 
