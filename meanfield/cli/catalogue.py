@@ -3,7 +3,7 @@
 from typing import Any
 
 from meanfield.cli.options import declare
-from meanfield.cli.output import Answer, deliver, echo
+from meanfield.cli.output import Answer, deliver, print_table
 
 HEADERS = ("name", "parameters", "aliases", "expression")
 
@@ -30,10 +30,7 @@ def command(as_json, output) -> None:
     ]
 
     def show() -> None:
-        # Text in every column, so all of them to the left.
-        widths = [max(map(len, column)) for column in zip(HEADERS, *rows, strict=True)]
-        for row in (HEADERS, *rows):
-            echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print_table(HEADERS, rows)
 
     table = {header: [row[index] for row in rows] for index, header in enumerate(HEADERS)}
     deliver("list", Answer(data={"nonlinearities": records}, show=show, table=table), as_json=as_json, output=output)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from meanfield.cli.options import declare
-from meanfield.cli.output import Answer, document, echo, write_bytes
+from meanfield.cli.output import Answer, document, echo, emit, write_bytes
 
 
 @declare("explore", example='meanfield explore --phi "sin(x)/(1+abs(x))" --output explorer.html', suffixes=(".html",))
@@ -42,6 +42,6 @@ def command(phis, catalogue, as_json, output) -> None:
     if as_json:
         from meanfield.results import json_text
 
-        echo(json_text(document("explore", answer)))
+        emit(json_text(document("explore", answer)))
     else:
         answer.show()

@@ -3,6 +3,8 @@
 import csv
 import io
 import os
+import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +14,19 @@ from typing import Any
 import click
 
 from meanfield.cli.session import Session, close_quietly
+from meanfield.cli.tables import table_text, wrapped
 
-__all__ = ["SCHEMA_VERSION", "Answer", "deliver", "document", "echo", "print_table", "write_bytes"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "Answer",
+    "deliver",
+    "document",
+    "echo",
+    "emit",
+    "print_table",
+    "screen_width",
+    "write_bytes",
+]
 
 SCHEMA_VERSION = 1
 
@@ -48,7 +61,7 @@ def deliver(name: str, answer: Answer, *, as_json: bool, output: Path | None) ->
     if as_json:
         from meanfield.results import json_text
 
-        echo(json_text(document(name, answer)))
+        emit(json_text(document(name, answer)))
     elif output is None:
         answer.show()
 
@@ -134,32 +147,28 @@ def _umask() -> int:
     return mask
 
 
-def echo(text: str = "") -> None:
-    """Print on stdout; if nobody reads any more, go on quietly, since the exit code still counts."""
+def emit(text: str) -> None:
+    """Print on stdout as it is; if nobody reads any more, go on quietly, since the exit code still counts."""
     try:
         click.echo(text)
     except BrokenPipeError:
         close_quietly()
 
 
+def echo(text: str = "") -> None:
+    """Print a sentence on stdout, broken between words where the screen ends."""
+    emit("\n".join(wrapped(text, screen_width())))
+
+
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
-    """A plain table on stdout, numbers to the right; text is printed as it is, without markup."""
-    import shutil
-    import sys
+    """A plain table on stdout, as wide as the screen allows."""
+    if title is not None:
+        echo(title)
+    emit(table_text(headers, rows, width=screen_width()) + "\n")
 
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title=Text(title) if title else None)
-    for index, header in enumerate(headers):
-        table.add_column(Text(header), justify="left" if index == 0 else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    buffer = io.StringIO()
-    terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if terminal else 200
-    console = Console(file=buffer, markup=False, highlight=False, width=width, force_terminal=terminal)
-    console.print(table)
-    echo("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))
+def screen_width() -> int | None:
+    """Columns of the terminal, or those that COLUMNS asks for; None where lines may have any length."""
+    if sys.stdout.isatty() or "COLUMNS" in os.environ:
+        return shutil.get_terminal_size().columns
+    return None

@@ -4,7 +4,7 @@ import click
 
 from meanfield.cli.long_runs import announce, folder_options, kept_in
 from meanfield.cli.options import declare, phi_argument, workers_option
-from meanfield.cli.output import Answer, deliver, echo
+from meanfield.cli.output import Answer, deliver, echo, screen_width
 
 NUMBERS = ("q_star", "alpha", "chi_1", "c_star", "chi_c", "xi_q", "xi_c", "xi_gradient", "error")
 LETTERS = {"ordered": ".", "critical": "=", "chaotic": "#", "unbounded": "~"}
@@ -87,9 +87,14 @@ def command(
     def show() -> None:
         echo(nonlinearity.name)
         echo(f"sigma_w {columns[0]:g} to {columns[-1]:g} across, sigma_b {rows[0]:g} to {rows[-1]:g} up")
-        for line in np.asarray(diagram.phase)[::-1]:
+        shown = _columns_shown(columns.size)
+        if shown.size < columns.size:
+            echo(f"{shown.size} of the {columns.size} columns fit the screen")
+        for line in diagram.phase[::-1, shown]:
             echo("".join(LETTERS.get(name, "?") for name in line))
         echo(". ordered   # chaotic   = critical   ~ unbounded")
+        for code in np.unique(diagram.status[diagram.phase == ""]):
+            echo(f"? {mf.Status(code).message}")
 
     def figure():
         from meanfield.plotting import figure_of, plot_depth_scales, plot_phase_diagram, plot_trainability
@@ -116,3 +121,10 @@ def command(
     arrays = {**grid, "sigma_w": columns, "sigma_b": rows}
     answer = Answer(data=data, show=show, table=table, arrays=arrays, figure=figure)
     deliver("phase", answer, as_json=as_json, output=output)
+
+
+def _columns_shown(count: int):
+    """Which columns of a map are printed: all of them, or as many, evenly spaced, as the screen is wide."""
+    import numpy as np
+
+    return np.linspace(0, count - 1, min(count, screen_width() or count)).round().astype(int)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from meanfield.cli.output import echo, print_table
+from meanfield.cli.output import print_table
 
 __all__ = ["field_lines", "fixed_point_table", "number"]
 
@@ -26,11 +26,11 @@ def field_lines(title: str, point: Any) -> None:
         "q_star": "variance of the pre-activations",
         "alpha": "slope of the length map: below 1 lengths settle here, above 1 they drift away",
     }
-    echo(title)
-    for name, meaning in meanings.items():
-        bound = _bound(point.errors.get(name, math.nan))
-        echo(f"  {name:<8} {number(getattr(point, name)):<16} {bound:<10}  {meaning}".rstrip())
-    echo(f"  {'stable':<8} {'yes' if point.stable else 'no'}")
+    rows = [
+        (name, number(getattr(point, name)), _bound(point.errors.get(name, math.nan)), meaning)
+        for name, meaning in meanings.items()
+    ]
+    print_table(("", "", "", ""), [*rows, ("stable", _cell(point.stable), "", "")], title=title)
 
 
 def fixed_point_table(title: str, points: Iterable[Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from meanfield.cli.options import PhiCommand, phi_argument, simulation_options
-from meanfield.cli.output import SCHEMA_VERSION, echo
+from meanfield.cli.output import SCHEMA_VERSION, echo, emit
 from meanfield.cli.session import Session
 
 EXAMPLE = """\b
@@ -45,7 +45,7 @@ def command(phi, sigma_b, sigma_w, level, seed, workers, as_json, output, **simu
     with replaced_folder(folder) as building:
         record = _build(building, nonlinearity, point, {**simulation, "level": level, "seed": seed}, workers)
     if as_json:
-        echo(json_text(record))
+        emit(json_text(record))
     else:
         echo(record["verification"]["verdict"])
         echo(f"Report: {folder / 'report.html'}")
