@@ -307,6 +307,8 @@ class Reader:
             number = self._tree(keyword.value)
             if keyword.arg is None or not isinstance(number, Number):
                 self._refuse(keyword.value, "parameters are given as name=number")
+            if keyword.arg in given:
+                self._refuse(keyword.value, f"{keyword.arg} is given twice")
             given[keyword.arg] = number.value
         try:
             return entry.nonlinearity(**given)

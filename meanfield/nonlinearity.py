@@ -82,6 +82,9 @@ class Nonlinearity:
     closed_forms: ClosedForms = field(default_factory=ClosedForms)
     expression: str | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", _printable(self.name))
+
     def __call__(self, x) -> np.ndarray:
         return self.function(np.asarray(x, dtype=np.float64))
 
@@ -110,10 +113,16 @@ class Nonlinearity:
         Raises
         ------
         NonlinearityError
-            A function is not callable, changes the shape, or gives values that are not real and finite
-            on a first probe; the derivative disagrees with the function; the function is constant or jumps.
+            A function is not callable, raises on an array, changes the shape, or gives values that are not float64
+            and finite on a first probe; the derivative is not the function's; the function is constant or jumps; the
+            name is not text.
+
+        Notes
+        -----
+        phi' is held against difference quotients of phi to 1e-6 of their size. In a phi that moves in steps, or in a
+        feature between the places looked at, an error can stay unseen.
         """
-        title = name if name is not None else getattr(function, "__name__", "callable")
+        title = _printable(getattr(function, "__name__", "callable") if name is None else name)
         if not callable(function) or not callable(derivative):
             raise NonlinearityError(f"{title}: function and derivative must be callable")
         places = kinks if callable(kinks) else tuple(sorted(float(k) for k in kinks))
@@ -133,57 +142,135 @@ class Nonlinearity:
         # Upward on purpose: the only sympy lives there, and only this call needs it.
         from meanfield.symbolic import nonlinearity_from_sympy
 
-        return nonlinearity_from_sympy(expression, name=name)
+        return nonlinearity_from_sympy(expression, name=None if name is None else _printable(name))
 
 
-_PROBE_EDGES = np.concatenate([-np.geomspace(8.0, 0.25, 6), [0.0], np.geomspace(0.25, 8.0, 6)])
+def _printable(name: str) -> str:
+    """The name with control characters shown, not sent: it goes into messages, tables and pages."""
+    if not isinstance(name, str):
+        raise NonlinearityError(f"name must be text, got {name!r}")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+# Places far from the round numbers where kinks are, from fine to coarse; up to NEAR phi must be finite.
+NEAR = 8.0
+_PLACES = np.concatenate([-1.0371 * np.geomspace(1e3, 1e-8, 89), 1.0743 * np.geomspace(1e-8, 1e3, 89)])
+_EDGES = np.concatenate([-np.geomspace(NEAR, 0.25, 6), [0.0], np.geomspace(0.25, NEAR, 6)])
+_STEPS = 4.0 ** -np.arange(18)[:, None] / 2  # relative to x
+AGREEMENT = 1e-6  # of phi' and the slope of phi, relative to both at these and smaller arguments
+_HALVINGS = 24
+_MOST_PANELS = 256
 
 
 def probe(phi: Nonlinearity) -> None:
-    """Refuse a phi that is not real and finite on [-8, 8], changes the shape, is constant, or is no integral of phi'.
-
-    The last rule, phi(b) - phi(a) = int_a^b phi', finds wrong derivatives and jumps alike.
+    """Refuse a phi that is not real and finite on [-8, 8], changes the shape, is constant, jumps, or has another slope.
 
     Raises
     ------
     NonlinearityError
         Names the nonlinearity and the point or interval.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(32)
-    edges = np.unique(np.concatenate([_PROBE_EDGES, phi.kinks_between(-8.0, 8.0)[:1000]]))
-    half = np.diff(edges)[:, None] / 2
-    inner = (edges[:-1, None] + half) + half * nodes
-    values, slopes, ends = (
-        _checked(phi.name, part, evaluate, x)
-        for part, evaluate, x in (
-            ("phi", phi.function, inner),
-            ("phi'", phi.derivative, inner),
-            ("phi", phi.function, edges),
-        )
-    )
+    kinks = phi.kinks_between(-NEAR, NEAR)[:1000]
+    edges = np.unique(np.concatenate([_EDGES, kinks]))
+    inner = _nodes(edges[:-1], edges[1:])[0]
+    values, ends = (_checked(phi.name, "phi", phi.function, x) for x in (inner, edges))
+    _checked(phi.name, "phi'", phi.derivative, inner)
     if np.ptp(np.concatenate([values.ravel(), ends])) == 0.0:
         raise NonlinearityError(f"{phi.name}: phi is constant ({values.flat[0]:g}), so no signal passes")
-    rise = np.diff(ends)
-    area = (half * weights * slopes).sum(axis=1)
-    # Loose enough for kinks that were not declared, tight enough for a wrong formula or a jump.
-    scale = np.maximum(np.abs(rise), (half * weights * np.abs(slopes)).sum(axis=1))
-    wrong = np.abs(rise - area) > 0.1 * scale + 1e-12 * np.abs(ends).max()
+    _refuse_wrong_slope(phi)
+    _refuse_jump(phi, edges)
+
+
+def _refuse_wrong_slope(phi: Nonlinearity) -> None:
+    """Hold phi' against Richardson's extrapolation of difference quotients, at steps of many sizes.
+
+    A kink spoils the steps that reach over it; a derivative is wrong if no step agrees with it and one is sure of that.
+    """
+    x, h = _PLACES, _STEPS * np.abs(_PLACES)
+
+    def function(at: np.ndarray) -> np.ndarray:
+        return _checked(phi.name, "phi", phi.function, at)
+
+    slope = _checked(phi.name, "phi'", phi.derivative, x)
+    with np.errstate(all="ignore"):
+        wide, middle, narrow = ((function(x + s) - function(x - s)) / (2 * s) for s in (h, h / 2, h / 4))
+        once, again = (4 * middle - wide) / 3, (4 * narrow - middle) / 3
+        found = (16 * again - once) / 15
+        size, moves = _largest(function(x)), np.abs(slope) * h
+        # Cancellation in phi; or steps, if phi stands still where phi' says that it moves.
+        still = (narrow == 0)[-3:] & (moves > 1e-12 * size)[-3:]
+        noise = 1e-6 if still.any() else 1e-11
+        gap = np.abs(found - slope)
+        doubt = 2 * np.abs(again - once) + noise * size / h
+        known = np.isfinite(gap + doubt)
+        # Steps over which phi turns many times may agree with each other by chance.
+        sure = known & (gap > 3 * doubt + AGREEMENT * _largest(slope)) & (moves <= size)
+        nearest = np.where(known, gap + doubt, np.inf).min(axis=0)
+    worst = np.where(sure, gap, 0.0).max(axis=0)
+    wrong = nearest > 0.1 * worst
+    wrong &= worst > 0
     if wrong.any():
-        k = int(np.argmax(wrong))
+        k = np.argmin(np.where(wrong, np.abs(np.log(np.abs(x))), np.inf))
+        best = found[np.argmin(np.where(sure[:, k], doubt[:, k], np.inf)), k]
         raise NonlinearityError(
-            f"{phi.name}: phi rises by {rise[k]:.6g} on [{edges[k]:g}, {edges[k + 1]:g}] but the derivative integrates "
-            f"to {area[k]:.6g}; the derivative is wrong, or phi jumps there"
+            f"{phi.name}: the derivative is wrong: at x = {x[k]:.6g} it is {slope[k]:.8g}, but phi has slope {best:.8g}"
         )
+
+
+def _largest(values: np.ndarray) -> np.ndarray:
+    """For each of _PLACES the largest finite size of the values at arguments up to there, or to 1."""
+    distance = np.abs(_PLACES)
+    order = np.argsort(distance)
+    sizes = np.where(np.isfinite(values), np.abs(values), 0.0)[order]
+    within = np.searchsorted(distance[order], np.maximum(distance, 1.0), side="right") - 1
+    return np.maximum.accumulate(sizes)[within]
+
+
+def _refuse_jump(phi: Nonlinearity, edges: np.ndarray) -> None:
+    """Halve the panels on which phi does not rise by the integral of phi': a kink fades, a jump stays."""
+    left, right = edges[:-1], edges[1:]
+    rounding = 1e-12 * np.abs(_checked(phi.name, "phi", phi.function, edges[np.abs(edges) <= 1])).max()
+    for _ in range(_HALVINGS):
+        nodes, weights = _nodes(left, right)
+        slopes = _checked(phi.name, "phi'", phi.derivative, nodes)
+        low, high = (_checked(phi.name, "phi", phi.function, x) for x in (left, right))
+        size = np.maximum(np.abs(low), np.abs(high)) + (weights * np.abs(slopes)).sum(axis=1)
+        jump = np.abs(high - low - (weights * slopes).sum(axis=1))
+        bad = np.flatnonzero(jump > AGREEMENT * size + rounding)
+        if not bad.size:
+            return
+        steep = 2 * (right - left)[bad] * np.abs(slopes[bad]).max(axis=1)
+        k = bad[np.argmax(jump[bad] - steep)]
+        place, before, after, jumps = left[k], low[k], high[k], jump[k] > steep.max()
+        bad = bad[:: -(-bad.size // _MOST_PANELS)]
+        middle = (left[bad] + right[bad]) / 2
+        left, right = np.concatenate([left[bad], middle]), np.concatenate([middle, right[bad]])
+    if jumps:
+        raise NonlinearityError(f"{phi.name}: phi jumps from {before:.6g} to {after:.6g} at x = {place:.6g}")
+
+
+def _nodes(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre nodes and weights of panels, (n, 32)."""
+    nodes, weights = np.polynomial.legendre.leggauss(32)
+    half = (right - left)[:, None] / 2
+    return (left[:, None] + half) + half * nodes, half * weights
 
 
 def _checked(name: str, part: str, evaluate: Pointwise, x: np.ndarray) -> np.ndarray:
-    with np.errstate(all="ignore"):
-        values = np.asarray(evaluate(x))
+    """evaluate(x), if it is an array of float64 or integers of x's shape, and finite up to NEAR."""
+    wanted = "it must take a float64 array and return one of the same shape"
+    try:
+        with np.errstate(all="ignore"):
+            values = np.asarray(evaluate(x))
+    except Exception as error:
+        raise NonlinearityError(
+            f"{name}: {part} fails on an array ({type(error).__name__}: {error}); {wanted}"
+        ) from error
     if values.shape != x.shape:
-        raise NonlinearityError(f"{name}: {part} must keep the shape, got {values.shape} from {x.shape}")
-    if values.dtype.kind not in "iufb":
-        raise NonlinearityError(f"{name}: {part} must be real, got dtype {values.dtype}")
-    bad = ~np.isfinite(values)
+        raise NonlinearityError(f"{name}: {part} returns shape {values.shape} from {x.shape}; {wanted}")
+    if values.dtype.kind not in "iufb" or (values.dtype.kind == "f" and values.dtype.itemsize < 8):
+        raise NonlinearityError(f"{name}: {part} returns dtype {values.dtype}; {wanted}")
+    bad = ~np.isfinite(values) & (np.abs(x) <= NEAR)
     if bad.any():
         raise NonlinearityError(f"{name}: {part} is not finite at x = {x[bad].flat[0]:g} (got {values[bad].flat[0]})")
     return values.astype(np.float64)

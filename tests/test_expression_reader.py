@@ -181,6 +181,8 @@ REFUSED = [
     ("leaky_relu(**x)", 14, "name=number"),
     ("elu(alpha=-1)", 1, "alpha of elu must be"),
     ("relu(slope=1)", 1, "relu has no parameters"),
+    ("leaky_relu(slope=0.1, slope=0.2)", 29, "slope is given twice"),
+    ("leaky_relu(negative_slope=0.1, slope=0.2)", 1, "slope is given twice"),
     ("tanh(*x)", 6, "no part of an expression"),
     ("tanh(x, x)", 1, "takes one argument"),
     ("exp(x, x)", 1, "exp takes one argument, got 2"),
