@@ -8,7 +8,12 @@ import numpy as np
 
 from meanfield.errors import InvalidParameterError
 
-__all__ = ["broadcast", "choice", "integer", "interval", "scalar", "seed_sequence"]
+__all__ = ["broadcast", "choice", "integer", "interval", "scalar", "seed_sequence", "sequence"]
+
+# Sizes that hold for an argument of the name wherever it is taken: squares inside double precision, layers in memory.
+SIZES = {"sigma_w": (1e-150, 1e150), "sigma_b": (1e-150, 1e150)}
+MOST = {"depth": 10**6}
+MOST_COUNTED = 2**53  # integers beyond are not told apart in float64
 
 
 def _bounds_rule(low: float, high: float, open_low: bool, open_high: bool) -> str:
@@ -33,15 +38,9 @@ def interval(
     Raises
     ------
     InvalidParameterError
-        Not real numbers, empty, not finite, or outside the interval.
+        Not real numbers, empty, not finite, outside the interval, or of a size at which squares leave double precision.
     """
-    try:
-        given = np.asarray(value)
-        if given.dtype.kind not in "iuf":
-            raise TypeError
-        array = given.astype(np.float64)
-    except (TypeError, ValueError):
-        raise InvalidParameterError(f"{name} must be real numbers, got {_short(value)}") from None
+    array = _real(name, value)
     if array.size == 0:
         raise InvalidParameterError(f"{name} must not be empty, got an array of shape {array.shape}")
     finite = np.isfinite(array)
@@ -51,7 +50,29 @@ def interval(
     if not inside.all():
         rule = _bounds_rule(low, high, open_low, open_high)
         raise InvalidParameterError(f"{name} must be {rule}, got {array[~inside].flat[0]}")
+    if name in SIZES:
+        least, most = SIZES[name]
+        bad = (array != 0) & ~((np.abs(array) >= least) & (np.abs(array) <= most))
+        if bad.any():
+            raise InvalidParameterError(
+                f"{name} must be {'' if open_low else '0 or '}from {least:g} to {most:g}, for its square is formed in "
+                f"double precision, got {array[bad].flat[0]}"
+            )
     return array
+
+
+def _real(name: str, value) -> np.ndarray:
+    try:
+        given = np.asarray(value)
+        if given.dtype.kind == "O" and all(type(each) in (int, float) for each in given.flat):
+            return given.astype(np.float64)  # integers beyond 64 bits
+        if given.dtype.kind not in "iuf":
+            raise TypeError
+        return given.astype(np.float64)
+    except OverflowError:
+        raise InvalidParameterError(f"{name} must be within double precision, got {_short(value)}") from None
+    except (TypeError, ValueError):
+        raise InvalidParameterError(f"{name} must be real numbers, got {_short(value)}") from None
 
 
 def scalar(name: str, value, **bounds) -> float:
@@ -63,7 +84,10 @@ def scalar(name: str, value, **bounds) -> float:
 
 
 def integer(name: str, value, *, low: int | None = None, high: int | None = None) -> int:
-    """`value` as an int between `low` and `high`, both included; bools and floats are refused."""
+    """`value` as an int between `low` and `high`, both included; bools and floats are refused.
+
+    Without `high` it ends where counts are no longer exact in double precision, a depth where it no longer fits.
+    """
     try:
         if isinstance(value, bool | np.bool_):
             raise TypeError
@@ -71,9 +95,10 @@ def integer(name: str, value, *, low: int | None = None, high: int | None = None
     except TypeError:
         raise InvalidParameterError(f"{name} must be an integer, got {_short(value)}") from None
     if low is not None and number < low:
-        raise InvalidParameterError(f"{name} must be >= {low}, got {number}")
-    if high is not None and number > high:
-        raise InvalidParameterError(f"{name} must be <= {high}, got {number}")
+        raise InvalidParameterError(f"{name} must be >= {low}, got {_short(number)}")
+    high = MOST.get(name, MOST_COUNTED) if high is None else high
+    if number > high:
+        raise InvalidParameterError(f"{name} must be <= {high}, got {_short(number)}")
     return number
 
 
@@ -83,6 +108,16 @@ def choice(name: str, value, options: Iterable[str]) -> str:
     if not isinstance(value, str) or value not in names:
         raise InvalidParameterError(f"{name} must be one of {', '.join(map(repr, names))}, got {_short(value)}")
     return value
+
+
+def sequence(name: str, value, what: str) -> tuple:
+    """The items of a sequence of `what`; text and single values are refused."""
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError
+        return tuple(value)
+    except TypeError:
+        raise InvalidParameterError(f"{name} must be a sequence of {what}, got {_short(value)}") from None
 
 
 def broadcast(**arrays: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -98,9 +133,11 @@ def seed_sequence(seed) -> np.random.SeedSequence:
     """The SeedSequence of an explicit seed: an integer >= 0, or a SeedSequence itself."""
     if isinstance(seed, np.random.SeedSequence):
         return seed
-    return np.random.SeedSequence(integer("seed", seed, low=0))
+    return np.random.SeedSequence(integer("seed", seed, low=0, high=2**128))
 
 
 def _short(value) -> str:
+    if isinstance(value, int) and abs(value) > 10**80:  # the digits of huge ones take time, or are refused
+        return f"an integer of {value.bit_length()} bits"
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."

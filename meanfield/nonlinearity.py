@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from meanfield.arguments import scalar, sequence
 from meanfield.errors import NonlinearityError
 
 __all__ = ["ClosedForm", "ClosedForms", "Nonlinearity", "probe"]
@@ -125,7 +126,11 @@ class Nonlinearity:
         title = _printable(getattr(function, "__name__", "callable") if name is None else name)
         if not callable(function) or not callable(derivative):
             raise NonlinearityError(f"{title}: function and derivative must be callable")
-        places = kinks if callable(kinks) else tuple(sorted(float(k) for k in kinks))
+        places = (
+            kinks
+            if callable(kinks)
+            else tuple(sorted(scalar("each of kinks", k) for k in sequence("kinks", kinks, "numbers")))
+        )
         candidate = cls(name=title, function=function, derivative=derivative, kinks=places)
         probe(candidate)
         return candidate

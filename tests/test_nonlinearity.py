@@ -82,8 +82,9 @@ def test_what_is_refused_and_why(function, derivative, reason):
 
 
 def test_what_a_callable_raises_is_kept():
+    of_numbers: Any = math.tanh
     with pytest.raises(mf.NonlinearityError) as caught:
-        mf.Nonlinearity.from_callable(math.tanh, np.cos)
+        mf.Nonlinearity.from_callable(of_numbers, np.cos)
     assert isinstance(caught.value.__cause__, TypeError)
 
 

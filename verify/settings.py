@@ -1,9 +1,8 @@
 """The arguments that theory and simulation share, checked before any work."""
 
-from collections.abc import Iterable
 from typing import Any
 
-from meanfield.arguments import choice, integer, interval, scalar
+from meanfield.arguments import choice, integer, interval, scalar, sequence
 from meanfield.errors import InvalidParameterError
 from meanfield.expressions import as_nonlinearity
 from meanfield.weights import ENSEMBLES
@@ -52,9 +51,7 @@ def checked_width(name: str, width, setting: SignalSetting) -> int:
 
 def checked_widths(widths, setting: SignalSetting) -> tuple[int, ...]:
     """One or more widths, all different."""
-    if isinstance(widths, str) or not isinstance(widths, Iterable):
-        raise InvalidParameterError(f"widths must be a sequence of integers, got {widths!r}")
-    numbers = tuple(checked_width("widths", width, setting) for width in widths)
+    numbers = tuple(checked_width("widths", width, setting) for width in sequence("widths", widths, "integers"))
     _refuse_repeated("widths", numbers)
     return numbers
 
@@ -77,9 +74,8 @@ def plain_setting(setting: SignalSetting) -> dict[str, Any]:
 def _quantities(given) -> tuple[str, ...]:
     if given is None:
         return tuple(name for name, quantity in QUANTITIES.items() if quantity.by_default)
-    if not isinstance(given, Iterable):
-        raise InvalidParameterError(f"quantities must be a sequence of names, got {given!r}")
-    names = tuple(choice("quantities", name, QUANTITIES) for name in ((given,) if isinstance(given, str) else given))
+    listed = (given,) if isinstance(given, str) else sequence("quantities", given, "names")
+    names = tuple(choice("quantities", name, QUANTITIES) for name in listed)
     _refuse_repeated("quantities", names)
     return names
 
