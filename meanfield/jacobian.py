@@ -153,7 +153,7 @@ def jacobian_spectrum(
     )
 
 
-@functools.lru_cache(maxsize=128)
+@functools.lru_cache(maxsize=32)
 def _spectrum(phi, sigma_w, sigma_b, depth, weights, q0, input_aspect, output_aspect) -> JacobianSpectrum:
     layers, status = _layers(phi, sigma_w, sigma_b, depth, q0)
     given = {"sigma_w": sigma_w, "sigma_b": sigma_b, "depth": depth, "weights": weights, "q_star": layers.last}

@@ -18,10 +18,10 @@ VANISHING = 1e-100
 SAME = 1e-13  # lengths, or laws by their moments, closer than this are equal
 FEW = 4  # different lengths that are taken one by one
 MOST = 16  # representatives of many lengths
-REPRESENTED = 1e-12  # what they may be off in the sums of ln mu_1 and of the variances
+REPRESENTED = 2e-13  # what they may be off in the sums of ln mu_1 and of the variances
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def slope_law(phi: Nonlinearity, q: float, partition: int = 0) -> Law:
     """The law of phi'(x)^2, x ~ N(0, q), by one of two partitions of the line."""
     if q == 0:

@@ -278,7 +278,7 @@ class TestLayers:
     def test_homogeneous_nonlinearities_have_one_law(self):
         near, far = (mf.jacobian_spectrum("relu", 1.3, 0.5, depth=9, weights="orthogonal", q0=q) for q in (0.1, 50.0))
         assert len(near.spectrum.product.laws) == 1
-        assert near.lambda_max == far.lambda_max
+        assert abs(near.lambda_max - far.lambda_max) <= near.error < 1e-11
 
     def test_no_signal(self):
         spectrum = mf.jacobian_spectrum("x**2", 1.0, 0.0, depth=3, q0=0.0)

@@ -125,17 +125,20 @@ class Curve:
             self.product, self.chart, self.v[keep], self.log_w[:, keep], self.slopes[:, keep], self.tails[keep]
         )
 
-    def at(self, v: np.ndarray) -> State:
-        """The solved state at v (n,), by Newton's method from cubic interpolation."""
+    def guess(self, v: np.ndarray) -> ComplexArray:
+        """ln w (laws, n) near v (n,), by cubic interpolation."""
         right = np.clip(np.searchsorted(self.v, v), 1, len(self.v) - 1)
         left = right - 1
-        log_w = _cubic(
+        return _cubic(
             v,
             (self.v[left], self.v[right]),
             (self.log_w[:, left], self.log_w[:, right]),
             (self.slopes[:, left], self.slopes[:, right]),
         )
-        state, converged = corrected(self.product, np.exp(log_w), self.chart.log_z(v))
+
+    def at(self, v: np.ndarray, guess: ComplexArray) -> State:
+        """The solved state at v (n,), by Newton's method from a guess of ln w."""
+        state, converged = corrected(self.product, np.exp(guess), self.chart.log_z(v))
         if not converged.all():
             first = float(v[~converged].min())
             raise LostError(f"Newton's method fails at ln z = {self.chart.log_z(np.array(first)):.6g}", first)
@@ -145,22 +148,32 @@ class Curve:
 def corrected(product: FreeProduct, w: ComplexArray, log_z: np.ndarray) -> tuple[State, np.ndarray]:
     """Newton's method at fixed ln z, and where it converged: to small steps, or to steps that rounding keeps going."""
     state = product.state(w)
-    before = np.full(w.shape[1], np.inf)
-    done = np.zeros(w.shape[1], dtype=bool)
+    moving, open_ = state, np.arange(w.shape[1])
+    before = np.full(open_.shape, np.nan)
+    converged = np.zeros(open_.shape, dtype=bool)
     for _ in range(NEWTON_STEPS):
-        step = product.newton_step(state, log_z)
-        size = np.abs(step / state.w).max(axis=0)
-        done |= (size <= TOLERANCE) | ((size <= STALLED) & (size >= before / 4))
-        before = size
+        step = product.newton_step(moving, log_z[open_])
+        size = np.abs(step / moving.w).max(axis=0)
+        # Sizes square from step to step: the third criterion is on the next one.
+        done = (size <= TOLERANCE) | ((size <= STALLED) & (size >= before / 4)) | (size**3 <= EPS * before**2)
         # In ln w, for far down a step may be of the size of w.
-        relative = np.where(np.isfinite(step), step / state.w, 0.0)
-        state = product.state(state.w * np.exp(relative / np.maximum(1.0, np.abs(relative))))
+        relative = np.where(np.isfinite(step), step / moving.w, 0.0)
+        moving = product.state(moving.w * np.exp(relative / np.maximum(1.0, np.abs(relative))))
+        converged[open_[done]] = True
         if done.all():
             break
+        if done.any():
+            state.put(open_, moving)
+            moving, open_, size = moving.at(~done), open_[~done], size[~done]
+        before = size
+    if moving.w.shape == state.w.shape:
+        state = moving
+    else:
+        state.put(open_, moving)
     # Next to an edge no step is small, but ln z may be right all the same.
     off = np.abs(log_z - state.log_z - state.mismatch)
-    done |= off <= BACKWARD * (1 + product.powers.sum())
-    return state, done & (state.w.imag >= -1e-7 * np.abs(state.w)).all(axis=0)
+    converged |= off <= BACKWARD * (1 + product.powers.sum())
+    return state, converged & (state.w.imag >= -1e-7 * np.abs(state.w)).all(axis=0)
 
 
 def follow(product: FreeProduct, component: Component, mass_at_zero: float) -> Curve:

@@ -152,7 +152,10 @@ class _Chain:
             beyond, within = float(self._w[reference, outside]), float(self._w[reference, inside])
             if math.isnan(self._slopes[outside]):
                 return None
-            x = brentq(slope, beyond, within, xtol=4e-16 * abs(within), rtol=1e-8)
+            x = within
+            # Next to a stationary point the signs are rounding, and may be others than among many points.
+            if slope(beyond) * slope(within) <= 0:
+                x = brentq(slope, beyond, within, xtol=4e-16 * abs(within), rtol=1e-8)
             w = _polished(self._product, self._matched(index, np.array([x])))[:, 0]
         return Edge(w, log_z_at(self._product, w[:, None]), "root")
 
@@ -195,6 +198,8 @@ class _Chain:
     def _matched(self, index: int, x: np.ndarray) -> np.ndarray:
         """w (laws, n) with M_l(w_l) that of the reference law at x; nan where a law does not take that value."""
         reference = self._reference[index]
+        if len(self._product.laws) == 1:
+            return x[None]
         w = np.empty((len(self._product.laws), x.size))
         target = self._product.laws[reference].transform(x + 0j)
         for j, table in enumerate(self._tables[index]):

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from meanfield.freeprob.real_line import Distribution
 
 __all__ = ["Law", "Transform", "point_masses"]
 
-_CHUNK = 64  # rows at a time, so that a block of the kernel matrix stays in the cache
+# Numbers in a block of the kernel matrix, 96 kB: it stays in the cache, and malloc does not map it afresh every time.
+_BLOCK = 12_288
 
 
 @dataclass(frozen=True)
@@ -84,36 +86,45 @@ class Law:
         """M and its relatives at complex w of any shape, Im w >= 0."""
         flat = np.ascontiguousarray(w, dtype=np.complex128).ravel()
         M, one_plus_m, slope = (np.empty_like(flat) for _ in range(3))
-        for start in range(0, flat.size, _CHUNK):
-            part = slice(start, start + _CHUNK)
+        rows = max(1, _BLOCK // max(1, self.nodes.size))
+        for start in range(0, flat.size, rows):
+            part = slice(start, start + rows)
             M[part], one_plus_m[part], slope[part] = self._chunk(flat[part])
         near = np.abs(M) < 0.5
         one_plus_m[near] = 1 + M[near]
         return Transform(M.reshape(w.shape), one_plus_m.reshape(w.shape), slope.reshape(w.shape))
 
     def _chunk(self, w: ComplexArray) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            atoms = 1 / (w[:, None] - self.locations)
-            M = atoms @ (self.masses * self.locations)
-            resolvent = atoms @ self.masses
-            slope = -(atoms**2) @ (self.masses * self.locations)
+        M, resolvent, slope = self._of_atoms(w)
         if self.nodes.size:
             re, im = self._reciprocals(w)
             both = _product(re, im, self._columns)
-            M += both[:, 0]
-            resolvent += both[:, 1]
+            M, resolvent = M + both[:, 0], resolvent + both[:, 1]
             squares = re * im
             squares *= 2
             re *= re
             im *= im
             re -= im
-            slope -= _product(re, squares, self._columns[:, :1])[:, 0]
+            slope = slope - _product(re, squares, self._column)[:, 0]
         return M, w * resolvent, slope
 
+    def _of_atoms(self, w: ComplexArray) -> tuple[Any, Any, Any]:
+        if not self.locations.size:
+            return 0.0, 0.0, 0.0
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            atoms = 1 / (w[:, None] - self.locations)
+            weights = self.masses * self.locations
+            return atoms @ weights, atoms @ self.masses, -(atoms**2) @ weights
+
     @functools.cached_property
-    def _columns(self) -> ComplexArray:
-        """What the kernel 1/(w - node) is summed with: (k, 2) for E X/(w - X) and E 1/(w - X)."""
-        return np.array([self.weights * self.nodes, self.weights]).T.copy()
+    def _columns(self) -> np.ndarray:
+        """What the kernel 1/(w - node) is summed with for E X/(w - X) and E 1/(w - X)."""
+        return _real_and_imaginary(np.array([self.weights * self.nodes, self.weights]).T)
+
+    @functools.cached_property
+    def _column(self) -> np.ndarray:
+        """What its square is summed with for E X/(w - X)^2."""
+        return _real_and_imaginary((self.weights * self.nodes)[:, None])
 
     @functools.cached_property
     def _parts(self) -> tuple[np.ndarray, np.ndarray]:
@@ -138,14 +149,18 @@ class Law:
     def derivative_by_parameter(self, w: ComplexArray) -> ComplexArray:
         """dM/d(parameter) at w (n,), where `sensitivity` is known."""
         assert self.sensitivity is not None
-        return _product(*self._reciprocals(w), (self.sensitivity * self.nodes)[:, None])[:, 0]
+        column = _real_and_imaginary((self.sensitivity * self.nodes)[:, None])
+        return _product(*self._reciprocals(w), column)[:, 0]
 
 
-def _product(re: np.ndarray, im: np.ndarray, columns: ComplexArray) -> ComplexArray:
-    """(re + i im) @ columns, in real products."""
-    wide = np.concatenate([columns.real, columns.imag], axis=1)
-    of_re, of_im = re @ wide, im @ wide
-    n = columns.shape[1]
+def _real_and_imaginary(columns: ComplexArray) -> np.ndarray:
+    return np.concatenate([columns.real, columns.imag], axis=1)
+
+
+def _product(re: np.ndarray, im: np.ndarray, columns: np.ndarray) -> ComplexArray:
+    """(re + i im) @ (the first half of the columns + i the second), in real products."""
+    of_re, of_im = re @ columns, im @ columns
+    n = columns.shape[1] // 2
     return (of_re[:, :n] - of_im[:, n:]) + 1j * (of_re[:, n:] + of_im[:, :n])
 
 

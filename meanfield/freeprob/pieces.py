@@ -1,5 +1,6 @@
 """A function f of a Gaussian x, as Legendre series on intervals where f^2 is monotone."""
 
+import functools
 import itertools
 import math
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.polynomial import legendre
 
 from meanfield.errors import NonlinearityError
-from meanfield.quadrature import EPS, NODES, TO_LEGENDRE
+from meanfield.quadrature import EPS, NODES, ORDER, TO_LEGENDRE
 
 __all__ = ["REACH", "Piece", "is_even", "monotone_pieces"]
 
@@ -27,6 +28,7 @@ _BASES = (
     np.array([0.0, 0.37, 0.81, 1.6, 2.5, 3.7, 5.2, 6.9, REACH]),
 )
 _GRADINGS = (1.0, 0.74)
+_AT_SAMPLES = legendre.legvander(np.linspace(-1, 1, 33), ORDER - 1)
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,22 @@ class Piece:
     def f(self, x):
         return legendre.legval((x - self.centre) / self.half, self.series)
 
+    def slope(self, x):
+        """f'."""
+        return legendre.legval((x - self.centre) / self.half, self._derivative) / self.half
+
+    @functools.cached_property
+    def _derivative(self) -> np.ndarray:
+        return legendre.legder(self.series)
+
     def finest(self, x: float) -> float:
         """First panel at the end x, in half widths: f^2 itself is no sharper than rounding at a smooth extremum."""
-        slope = legendre.legval((x - self.centre) / self.half, legendre.legder(self.series))
-        value = abs(self.f(x))
+        slope, value = self.half * self.slope(x), abs(self.f(x))
         if abs(slope) <= 1e-6 * value:
             return NEAREST_EXTREMUM
         return NEAREST_ZERO if value <= 1e-6 * abs(slope) else NEAREST
 
+    @functools.cached_property
     def direction(self) -> int:
         """1 where f^2 increases, -1 where it decreases."""
         return 1 if abs(self.f(self.b)) > abs(self.f(self.a)) else -1
@@ -151,10 +161,9 @@ def _monotone_cuts(piece: Piece) -> list[Piece]:
     """The piece, cut at the zeros of f and f'."""
     if piece.constant:
         return [piece]
-    t = np.linspace(-1, 1, 33)
     cuts: list[float] = []
     for series in (piece.series, legendre.legder(piece.series)):
-        signs = np.sign(legendre.legval(t, series))
+        signs = np.sign(_AT_SAMPLES[:, : len(series)] @ series)
         if len(series) > 1 and (signs[:-1] * signs[1:] <= 0).any():
             roots = legendre.legroots(series)
             roots = roots[np.abs(roots.imag) <= 1e-7].real

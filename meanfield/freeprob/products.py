@@ -8,7 +8,7 @@ every law. In N = 1/m all of it is regular at point masses (N = 0):
 In the upper half plane of z, every w_l and N lie in the upper half plane, and so each logarithm is the principal one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -39,6 +39,15 @@ class State:
     slope_size: np.ndarray
     gaps: ComplexArray
     mismatch: ComplexArray
+
+    def at(self, columns: np.ndarray) -> "State":
+        """The state of some of the points."""
+        return State(*(getattr(self, each.name)[..., columns] for each in fields(self)))
+
+    def put(self, columns: np.ndarray, state: "State") -> None:
+        """Replace the state of some of the points."""
+        for each in fields(self):
+            getattr(self, each.name)[..., columns] = getattr(state, each.name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +90,15 @@ class FreeProduct:
         """Everything at w, shape (laws, n), real or complex."""
         w = w.astype(np.complex128)
         found = [law.transform(points) for law, points in zip(self.laws, w, strict=True)]
-        M, one_plus_m = found[0].M, found[0].one_plus_m
+        all_M, all_one_plus_m, M_slope = (
+            np.array([getattr(t, name) for t in found]) for name in ("M", "one_plus_m", "slope")
+        )
+        M, one_plus_m = all_M[0], all_one_plus_m[0]
         with np.errstate(all="ignore"):
-            N = np.array([1 / t.M for t in found])
-            N_slope = np.array([-t.slope / t.M**2 for t in found])
+            N = 1 / all_M
+            N_slope = -M_slope * N**2
             # At a point mass M is infinite and N = 0.
-            one_plus = np.array([np.where(np.abs(t.M) > 1e3, 1 + 1 / t.M, t.one_plus_m / t.M) for t in found])
+            one_plus = np.where(np.abs(N) < 1e-3, 1 + N, all_one_plus_m * N)
             # Far down all N are close to -1, and only 1 + N has digits.
             gaps = np.where(np.abs(one_plus) < 0.5, one_plus[0] - one_plus, N[0] - N)
             one_plus_n = one_plus[0]

@@ -26,6 +26,7 @@ BULK = 8.3  # standard deviations that count for the support; 1e-16 lies beyond
 DEPTH = 0.6  # of the path below the axis, in half widths of the interpolant's panel
 STEP = 1.7  # length of a path panel over its depth: 16 nodes then see a pole on the axis to 1e-14
 NOTHING = 1e-40  # of the largest f^2: the support counts as reaching 0
+ZERO = 1e-24  # of the largest f^2 on one piece, which covers so much only where f has a zero
 FAR = 1e8  # beyond every scale of f
 NEGLIGIBLE = 1e-20
 
@@ -151,10 +152,10 @@ def _no_steeper_than_1(depths: list[float], pieces: list[Piece]) -> list[float]:
 def _vertex(left: tuple[Piece, float], right: tuple[Piece, float]) -> float:
     """Depth at the vertex between two pieces: 0 where f^2 turns, f bends or f vanishes."""
     (before, cap), (after, next_cap) = left, right
-    if before.constant or after.constant or before.direction() != after.direction() or before.b < after.a:
+    if before.constant or after.constant or before.direction != after.direction or before.b < after.a:
         return 0.0
     depth = min(cap, next_cap)
-    at = after.a - 1j * after.direction() * depth
+    at = after.a - 1j * after.direction * depth
     agree = abs(before.f(at) - after.f(at)) <= 1e-7 * max(abs(before.f(after.a)), abs(after.f(after.a)))
     return depth if agree else 0.0
 
@@ -167,7 +168,7 @@ def _stays_below(path: _Path, piece: Piece) -> bool:
 def _nodes_on(path: _Path, piece: Piece) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
     """f^2, x and dx at the nodes of Gauss-Legendre panels along the path."""
     real = _breakpoints(path, piece)
-    corners = real - 1j * piece.direction() * path.depth(piece, real)
+    corners = real - 1j * piece.direction * path.depth(piece, real)
     half = np.diff(corners) / 2
     x = ((corners[:-1] + half)[:, None] + half[:, None] * NODES).ravel()
     return piece.f(x) ** 2, x, (half[:, None] * WEIGHTS).ravel()
@@ -201,7 +202,7 @@ def _support(pieces: list[Piece], spread: float, atoms: dict[float, float]) -> t
     merged: list[list[float]] = []
     nothing = NOTHING * max((high for _, high in images), default=0.0)
     for low, high in sorted(images):
-        low = 0.0 if low <= nothing else low
+        low = 0.0 if low <= max(nothing, ZERO * high) else low
         if merged and (low <= merged[-1][1] * (1 + 1e-9) or low == 0):
             merged[-1][1] = max(merged[-1][1], high)
         else:

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.polynomial import legendre
 from scipy.special import ndtr
 
 from meanfield.freeprob.pieces import Piece
@@ -35,10 +34,9 @@ class Distribution:
             inside = self._inside(piece, t)
             if inside.any():
                 x = _inverse(piece, t[inside])
-                slope = legendre.legval((x - piece.centre) / piece.half, legendre.legder(piece.series)) / piece.half
                 p = np.exp(-((x / self.spread) ** 2) / 2) / (math.sqrt(2 * math.pi) * self.spread)
                 with np.errstate(divide="ignore"):
-                    total[inside] += p * np.abs(piece.f(x) / (2 * slope))
+                    total[inside] += p * np.abs(piece.f(x) / (2 * piece.slope(x)))
         return self.fold * total
 
     def cdf_of_log(self, t: np.ndarray) -> np.ndarray:
@@ -50,7 +48,7 @@ class Distribution:
             inside = self._inside(piece, t)
             if inside.any():
                 x = _inverse(piece, t[inside])
-                below = (piece.a, x) if piece.direction() > 0 else (x, piece.b)
+                below = (piece.a, x) if piece.direction > 0 else (x, piece.b)
                 total[inside] += self._mass(*below)
         return self.fold * total
 
@@ -85,16 +83,15 @@ def _log_range(piece: Piece) -> tuple[float, float]:
 def _inverse(piece: Piece, t: np.ndarray) -> np.ndarray:
     """x with ln f(x)^2 = t, by Newton's method kept inside a bracket."""
     level = np.exp(t / 2)
-    rising = piece.direction() > 0
+    rising = piece.direction > 0
     low, high = np.full(t.shape, piece.a), np.full(t.shape, piece.b)
     x = (low + high) / 2
-    slopes = legendre.legder(piece.series)
     for _ in range(STEPS):
         value = piece.f(x)
         excess = np.abs(value) - level
         left = (excess > 0) == rising
         low, high = np.where(left, low, x), np.where(left, x, high)
-        slope = np.sign(value) * legendre.legval((x - piece.centre) / piece.half, slopes) / piece.half
+        slope = np.sign(value) * piece.slope(x)
         with np.errstate(divide="ignore", invalid="ignore"):
             step = x - excess / slope
         before, x = x, np.where((step >= low) & (step <= high), step, (low + high) / 2)

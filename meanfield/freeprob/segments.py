@@ -12,7 +12,7 @@ from numpy.polynomial import legendre
 
 from meanfield.freeprob.curve import Chart, Curve, LostError, Tail, density_of_log, follow
 from meanfield.freeprob.edges import Component
-from meanfield.freeprob.products import FreeProduct
+from meanfield.freeprob.products import FreeProduct, State
 from meanfield.quadrature import EPS, NODES, ORDER, TO_LEGENDRE, WEIGHTS
 
 __all__ = ["Segment", "segment_of"]
@@ -22,6 +22,7 @@ ROUNDING = 30 * EPS  # of m
 ROUNDING_OF_LOG = EPS / 2  # of ln z
 MAX_BISECTIONS = 40
 FIRST_PANELS = 10
+TO_HALVES = [legendre.legvander((NODES + side) / 2, ORDER - 1) @ TO_LEGENDRE for side in (-1, 1)]
 _LAGUERRE = np.polynomial.laguerre.laggauss(8)
 
 
@@ -135,11 +136,12 @@ def _resolved(curve: Curve, shadow: FreeProduct) -> list[np.ndarray]:
     """Panels from the top down: their starts, Legendre series, half widths, values, v, unresolved parts and doubts."""
     reference = curve.product.log_mean + math.log1p(curve.product.relative_variance) / 2
     left, right = _first_edges(curve)
-    kept = []
+    guess, kept = None, []
     for depth in range(MAX_BISECTIONS + 1):
         half = (right - left) / 2
         v = (left + half)[:, None] + half[:, None] * NODES
-        values, noise, doubt = _density_of_v(curve, shadow, v)
+        state = curve.at(v.ravel(), curve.guess(v.ravel()) if guess is None else guess)
+        values, noise, doubt = _density_of_v(curve, shadow, v, state)
         coefficients = values @ TO_LEGENDRE.T
         tail = np.abs(coefficients[:, -3:]).max(axis=1)
         # The share of the second moment, where that exceeds the mass, has to be right too.
@@ -151,6 +153,8 @@ def _resolved(curve: Curve, shadow: FreeProduct) -> list[np.ndarray]:
             break
         middle = (left + half)[~done]
         left, right = np.concatenate([left[~done], middle]), np.concatenate([middle, right[~done]])
+        parent = np.log(state.w).reshape(-1, *v.shape)[:, ~done]
+        guess = np.concatenate([parent @ part.T for part in TO_HALVES], axis=1).reshape(len(state.w), -1)
     parts = [np.concatenate(part) for part in zip(*kept, strict=True)]
     order = np.argsort(parts[0])
     return [part[order] for part in parts]
@@ -170,9 +174,10 @@ def _first_edges(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
     return edges[:-1], edges[1:]
 
 
-def _density_of_v(curve: Curve, shadow: FreeProduct, v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _density_of_v(
+    curve: Curve, shadow: FreeProduct, v: np.ndarray, state: State
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Density of v at v (p, ORDER), the rounding noise of each panel, and what another computation of it differs by."""
-    state = curve.at(v.ravel())
     slope = curve.chart.slope(v)
     values = density_of_log(state).reshape(v.shape) * slope
     m = np.minimum(np.abs(state.M), np.abs(state.one_plus_m)).reshape(v.shape)
