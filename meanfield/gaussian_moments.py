@@ -169,7 +169,21 @@ def _quadrature(phi: Nonlinearity, skeleton: _Skeleton) -> HalfLineQuadrature:
     def kinks(low: float, high: float) -> np.ndarray:
         return np.unique(np.abs(phi.kinks_between(-high, high)))
 
-    return HalfLineQuadrature(rows, integrands, kinks, resolving=4)
+    return HalfLineQuadrature(rows, integrands, kinks, resolving=4, finest=_finest_scale(phi))
+
+
+def _finest_scale(phi: Nonlinearity) -> int:
+    """k of the smallest 2^k at which phi' still changes by a tenth of its size, near 0; -4 if it has none below.
+
+    Without panels there the whole of a step like tanh(1e7 x) hides before the first node.
+    """
+    k = np.arange(-4, -251, -1)
+    x = 2.0**k
+    with np.errstate(all="ignore"):
+        slopes = np.array([phi.derivative(x), phi.derivative(-x)])
+        change = np.abs(np.diff(slopes, axis=1)) > 0.1 * np.abs(slopes).max(axis=1, keepdims=True)
+    finest = int(k[1:][change.any(axis=0)].min(initial=-4))
+    return finest if finest > -240 else -4  # a pole of phi' has no scale: bisection finds that it never ends
 
 
 def _assemble(phi: Nonlinearity, q: np.ndarray, *, bounded: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -233,12 +247,18 @@ def _relative_to(
     # q E[chi^2] - E[psi^2] - h(0)^2 - 2 h(0) E[psi] - 2 phi(0) (jump of h') sqrt(q/(2 pi)): nothing of order q is left
     # to cancel, near 0 against the tangent, far out against the asymptotic slopes.
     corner = germ(phi)[0] * (skeleton.above - skeleton.below) * math.sqrt(2 / math.pi) * np.sqrt(q)
+    # phi and phi' less their skeletons cannot be told from 0 below a rounding of phi and phi'; all nodes may be lost.
+    lost_turn = EPS * max(abs(skeleton.above), abs(skeleton.below))
+    lost_bend = EPS * abs(value) + lost_turn * np.sqrt(q)
     with np.errstate(over="ignore", invalid="ignore"):
         ratio = q * turn_2 - bend_2 - value**2 - 2 * value * bend - corner
         size = q * turn_2 + bend_2 + value**2 + 2 * abs(value) * np.abs(bend) + np.abs(corner)
         ratio_bound = q * bounds[6] + bounds[4] + 2 * abs(value) * bounds[5] + 4 * EPS * size
+        ratio_bound += q * lost_turn * (np.sqrt(turn_2) + lost_turn)
+        ratio_bound += lost_bend * (np.sqrt(bend_2) + lost_bend + abs(value))
+        slope_bound = bounds[3] / q + EPS * np.abs(V_slope / q) + 4 * EPS * abs(value) * np.sqrt(mu_1 / q)
         values = np.array([V, mu_1, mu_2, V_slope / q, ratio])
-        errors = np.array([bounds[0], bounds[1], bounds[2], bounds[3] / q + EPS * np.abs(V_slope / q), ratio_bound])
+        errors = np.array([bounds[0], bounds[1], bounds[2], slope_bound, ratio_bound])
         _direct_ratio(q, values, errors)
     infinite = np.isnan(values) | np.isinf(errors)
     beyond = np.array([np.inf, np.inf, np.inf, np.nan, np.nan])[:, None]

@@ -27,6 +27,7 @@ NEGLIGIBLE = 1e-18  # of a whole row's weighted size
 MAX_PANELS = 10_000
 MAX_DEPTH = 60
 ROUNDING = 10 * EPS  # function values (a few ulp), the density and the sum
+UNDERFLOW = 1e-310  # the smallest float64, 5e-324, lost in every product, with room for factors and for the sum
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,12 @@ _EXTENSIONS = 5  # each doubles the reach, for functions that grow exponentially
 
 @dataclass(frozen=True)
 class _Table:
-    """x2 : (nodes,) squared nodes; columns : (nodes, 2 m) integrands and then their error densities, weights included;
+    """scale : the octave's lower end; x2 : (nodes,) squared nodes;
+    columns : (nodes, 2 m) integrands and then their error densities, times weights relative to scale;
     sizes : (m, nodes of the last two blocks) absolute integrands; last, previous : first nodes of those blocks.
     """
 
+    scale: float
     x2: np.ndarray
     columns: np.ndarray
     sizes: np.ndarray
@@ -151,13 +154,16 @@ class HalfLineQuadrature:
         ``(low, high)`` to the places on the half line where a row has a kink.
     resolving : int
         Number of rows that decide the panels.
+    finest : int
+        Panels shrink towards 0 down to ``2**finest``, a scale below which the rows are smooth there.
     """
 
-    def __init__(self, rows, integrands, kinks, *, resolving: int) -> None:
+    def __init__(self, rows, integrands, kinks, *, resolving: int, finest: int = -4) -> None:
         self._rows = rows
         self._integrands = integrands
         self._kinks = kinks
         self._resolving = slice(0, resolving)
+        self._finest = finest
         self._tables: dict[tuple[int, int, int], _Table | None] = {}
 
     def expectation(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -214,7 +220,7 @@ class HalfLineQuadrature:
         multiples = np.concatenate([base, *(base[-4:] * 2.0**e for e in range(1, extension + 1))])
         blocks = np.unique(multiples) * 2.0**k
         # Graded in x too: a function's own scale is x ~ 1, and a kink there must not hide in a panel of width sqrt(q).
-        grading = 2.0 ** np.arange(-4, k - 1) * _GRADING[shift]
+        grading = 2.0 ** np.arange(self._finest, k - 1) * _GRADING[shift]
         edges = np.unique(np.concatenate([blocks, grading, self._kinks(0.0, blocks[-1])]))
         spread = 2.0 ** (k + 1)
         with np.errstate(all="ignore"):
@@ -237,18 +243,19 @@ class HalfLineQuadrature:
                 return None
         inside = x < blocks[-1]
         x, folded = x[inside], folded[:, inside]
-        w = panels.w.ravel()[inside]
+        w = panels.w.ravel()[inside] / 2.0**k
         columns = np.concatenate([folded, doubt[:, inside]]) * w
         sizes = np.abs(folded) * w
         last, previous = (int(i) for i in np.searchsorted(x, blocks[[-2, -3]]))
-        return _Table(x**2, np.ascontiguousarray(columns.T), sizes[:, previous:], last, previous)
+        return _Table(2.0**k, x**2, np.ascontiguousarray(columns.T), sizes[:, previous:], last, previous)
 
 
 def _weighted_sums(table: _Table, q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Values, error bounds (m, n) and whether the tails are settled (n,)."""
-    density = np.exp(np.multiply.outer(-0.5 / q, table.x2)) / np.sqrt(2 * np.pi * q)[:, None]
+    peak = table.scale / (math.sqrt(2 * math.pi) * np.sqrt(q))
+    density = np.exp(np.multiply.outer(-0.5 / q, table.x2)) * peak[:, None]
     sums = (density @ table.columns).T
-    values, errors = sums[: len(sums) // 2], sums[len(sums) // 2 :]
+    values, errors = sums[: len(sums) // 2], sums[len(sums) // 2 :] + UNDERFLOW
     cut = table.last - table.previous
     before = table.sizes[:, :cut] @ density[:, table.previous : table.last].T
     last = table.sizes[:, cut:] @ density[:, table.last :].T

@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 import meanfield as mf
 from meanfield.errors import AccuracyWarning, InvalidParameterError, NonlinearityError
+from meanfield.gaussian_moments import evaluate
 from meanfield.nonlinearity import Nonlinearity
 from tests.problems import EXPRESSION_PROBLEMS, FIELDS, MOMENT_PROBLEMS, PROBLEMS, gap, relative_gap
 
@@ -135,12 +136,50 @@ def test_one_divergent_element_refuses_the_array():
         mf.moments("exp(x**2/8)", [0.5, 2.0])
 
 
-@pytest.mark.parametrize("q", [1e291, 1.7e308])
 @pytest.mark.parametrize("phi", ["relu", "silu", "softplus", "x**2"])
-def test_moments_beyond_float64_are_refused(phi, q):
+def test_moments_beyond_float64_are_refused(phi):
     """And in silence: an overflow on the way would be a RuntimeWarning."""
     with pytest.raises(NonlinearityError, match=r"beyond double precision|not finite"):
-        mf.moments(phi, q)
+        mf.moments(phi, 1.7e308)
+
+
+@pytest.mark.parametrize("q", [1e200, 1e300])
+@pytest.mark.parametrize("phi", ["relu", "silu", "softplus"])
+def test_half_lines_at_the_top_of_double_precision(phi, q):
+    """V = q/2, but for a term of order sqrt(q)."""
+    result = mf.moments(phi, q)
+    for found, exact, field in ((result.V, q / 2, "V"), (result.mu_1, 0.5, "mu_1"), (result.V_slope, 0.5, "V_slope")):
+        assert abs(found - exact) <= result.errors[field] <= 1e-14 * exact
+
+
+M = math.sqrt(2 * math.pi)
+SERIES = {  # V, mu_1, V_slope and critical_ratio to leading order
+    "tanh": lambda q: (q, 1, 1, 4 / 3 * q**3),
+    "sigmoid": lambda q: (0.25, 0.0625, 0.0625, -0.25),
+    "softplus": lambda q: (math.log(2) ** 2, 0.25, (1 + math.log(2)) / 4, -(math.log(2) ** 2)),
+    "x*tanh(x)": lambda q: (3 * q**2, 4 * q, 6 * q, q**2),
+    "abs(x)**1.5": lambda q: (4 * q**1.5 / M, 9 / 2 * q**0.5 / M, 6 * q**0.5 / M, q**1.5 / 2 / M),
+}
+
+
+@pytest.mark.parametrize("q", [1e-20, 1e-60, 1e-100, 1e-200, 1e-300])
+@pytest.mark.parametrize("phi", SERIES)
+def test_bounds_cover_underflow_and_lost_digits(phi, q):
+    """Far below q = 1e-12 phi'(x) - phi'(0) rounds to 0 at every node, and powers of q underflow."""
+    values, errors = evaluate(mf.as_nonlinearity(phi), np.array([q]))
+    for k, exact in zip((0, 1, 3, 4), SERIES[phi](q), strict=True):
+        assert abs(values[k, 0] - exact) <= errors[k, 0] + 4e-16 * abs(exact), FIELDS[k]
+    assert errors[1, 0] <= 1e-14 * values[1, 0] + 1e-309
+
+
+@pytest.mark.parametrize("rate", [1e4, 1e7, 1e30, 1e70])
+def test_steep_steps_at_the_origin_are_seen(rate):
+    """tanh(rate x): mu_1 = (4/3) rate/sqrt(2 pi q) for sqrt(q) far above 1/rate; V = 1 - O(1/rate)."""
+    result = mf.moments(f"tanh({rate!r}*x)", 1.0)
+    exact = 4 / 3 * rate / M
+    assert abs(result.mu_1 - exact) <= result.errors["mu_1"] + exact / rate**2
+    assert abs(result.V - 1) <= 2 / rate + result.errors["V"]
+    assert result.errors["mu_1"] <= 1e-13 * exact
 
 
 def test_mu_2_may_be_infinite_alone():
