@@ -10,7 +10,7 @@ from verify.quantities import QUANTITIES, Place
 from verify.records import Prediction, Simulation
 from verify.reports import Check, entry_name, listed
 from verify.sampling import estimate
-from verify.scales import LOG, ROUNDING
+from verify.scales import LOG, ROUNDING, Scale
 from verify.statistics import Extrapolation, p_values, t_quantile
 
 __all__ = ["Comparison", "compare_all", "compare_quantity", "coverage", "make_checks"]
@@ -97,16 +97,22 @@ def compare_quantity(
     scale = QUANTITIES[name].scale
     found = estimate(name, samples)
     expected = scale.apply(theory)
-    unknown = error + scale.rounding(theory)
-    reach = np.maximum(scale.apply(theory + unknown) - expected, expected - scale.apply(theory - unknown))
+    # Of the value, and of its place on the scale: where networks have no spread, nothing else covers it.
+    rounding = _reach(scale, theory, scale.rounding(theory)) + ROUNDING * np.abs(expected)
     return Comparison(
         quantity=name,
         places=places,
         theory=theory,
         found=found,
         distance=found.value - expected,
-        allowance=reach + found.curvature_bound,
+        allowance=_reach(scale, theory, error) + found.leverage * rounding + found.curvature_bound,
     )
+
+
+def _reach(scale: Scale, theory: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """How far an error of the theory goes on the scale."""
+    expected = scale.apply(theory)
+    return np.maximum(scale.apply(theory + error) - expected, expected - scale.apply(theory - error))
 
 
 def compare_all(prediction: Prediction, simulation: Simulation) -> list[Comparison]:

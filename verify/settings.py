@@ -12,6 +12,7 @@ from verify.signals import LENGTHS, SignalSetting
 
 __all__ = ["checked_setting", "checked_width", "checked_widths", "plain_setting"]
 
+LENGTHS_SQUARED = (1e-300, 1e300)  # those that float64 holds with all their digits
 FEWEST_LAYERS = 3  # for a line through the steps from layer to layer
 
 
@@ -38,7 +39,7 @@ def checked_setting(
             method=choice("method", method, METHODS),
         ),
         quantities=names,
-        q0=scalar("q0", q0, low=0.0, open_low=True),
+        q0=scalar("q0", q0, low=LENGTHS_SQUARED[0], high=LENGTHS_SQUARED[1]),
         c0=_correlations(c0) if {"c", "xi_c"} & set(names) else (),
         lengths=choice("lengths", lengths, LENGTHS),
     )

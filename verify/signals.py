@@ -58,7 +58,7 @@ def measure(setting: SignalSetting, item: tuple[int, np.random.SeedSequence]) ->
         square = np.einsum("nk,nk->k", H, H)
         squares.append(square.mean() / width)
         with np.errstate(divide="ignore", invalid="ignore"):  # a network that has died: 0/0 is nan, and reported
-            cosines.append(H[:, 0] @ H[:, 1:] / np.sqrt(square[0] * square[1:]))
+            cosines.append(H[:, 0] @ H[:, 1:] / np.sqrt(square[0]) / np.sqrt(square[1:]))
             if setting.lengths == "reset":
                 H = H * np.sqrt(width * setting.q0 / square)
         states.append(H[:, 0])

@@ -228,6 +228,27 @@ def test_equal_and_opposite_inputs():
     assert all(min(abs(check.theory - c) for c in (1, -1, 0)) <= 4e-16 for check in report.checks)
 
 
+@pytest.mark.parametrize(
+    ("phi", "sigma_w", "sigma_b", "more"),
+    [
+        ("tanh", 1.5, 0.3, {"c0": (1.0, -1.0)}),
+        ("tanh", 1.5, 0.3, {"q0": 1e-300}),
+        ("tanh", 1.5, 0.3, {"q0": 1e160, "quantities": ("q", "c")}),
+        ("relu", math.sqrt(2), 0.0, {"widths": (50, 51)}),
+        ("linear", 1.3, 0.0, {"widths": (50, 51), "weights": "orthogonal", "c0": (1.0, 0.2), "depth": 20}),
+    ],
+)
+def test_where_networks_do_not_differ_rounding_is_no_contradiction(phi, sigma_w, sigma_b, more):
+    report = verify.check(phi, sigma_w, sigma_b, **{"depth": 4, "widths": (50, 100), "networks": 8, **more})
+    assert report.passed, report.verdict
+
+
+def test_where_networks_do_not_differ_a_difference_beyond_rounding_is_one():
+    settings = {"depth": 4, "weights": "orthogonal"}
+    simulated = verify.simulate("linear", 1.3, 0.0, widths=(50, 100), networks=8, **settings)
+    assert not verify.compare(verify.predict("linear", 1.3 * (1 + 1e-12), 0.0, **settings), simulated).passed
+
+
 def same_samples(left, right):
     return all(
         np.array_equal(array, right.samples[name][width])
