@@ -8,7 +8,7 @@ import numpy as np
 
 from meanfield.arguments import integer, scalar, seed_sequence
 from meanfield.results import plain
-from verify.comparison import Comparison, compare_all, coverage, make_checks
+from verify.comparison import Comparison, compare_all, coverage, differences, left_out, make_checks
 from verify.long_runs import open_store, refuse_large
 from verify.quantities import families
 from verify.records import Prediction, Simulation
@@ -190,7 +190,7 @@ def simulate(
 
 
 def compare(prediction: Prediction, simulation: Simulation, *, level=0.01) -> Report:
-    """Hold a prediction against any simulation, over the quantities and layers that both have.
+    """Hold a prediction against any simulation, over the quantities, pairs and layers that both have.
 
     Parameters
     ----------
@@ -203,11 +203,12 @@ def compare(prediction: Prediction, simulation: Simulation, *, level=0.01) -> Re
     Returns
     -------
     Report
+        Its `notes` name what only one of the two has, and parameters in which they differ.
 
     Raises
     ------
     InvalidParameterError
-        The two have nothing in common, or level is outside its range.
+        The two have nothing in common, are no such records, or level is outside its range.
 
     Notes
     -----
@@ -227,7 +228,12 @@ def compare(prediction: Prediction, simulation: Simulation, *, level=0.01) -> Re
     adjusted = holm(np.concatenate([each.p for each in comparisons]))
     single = chance / adjusted.size
     checks = make_checks(comparisons, adjusted, level=chance, single=single)
-    notes = [*coverage(comparisons, single, lengths=simulation.lengths), *_limits(simulation, comparisons)]
+    notes = [
+        *coverage(comparisons, single, lengths=simulation.lengths),
+        *differences(prediction, simulation),
+        *left_out(prediction, simulation),
+        *_limits(simulation, comparisons),
+    ]
     return make_report(checks, level=chance, notes=notes, widths=simulation.widths, networks=simulation.networks)
 
 

@@ -13,10 +13,11 @@ from verify.sampling import estimate
 from verify.scales import LOG, ROUNDING, Scale
 from verify.statistics import Extrapolation, p_values, t_quantile
 
-__all__ = ["Comparison", "compare_all", "compare_quantity", "coverage", "make_checks"]
+__all__ = ["Comparison", "compare_all", "compare_quantity", "coverage", "differences", "left_out", "make_checks"]
 
 # On every scale a difference of this size is a large one: 65 % of a length.
 LARGE = 0.5
+SETTING = ("phi", "sigma_w", "sigma_b", "depth", "weights", "q0", "lengths")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -123,15 +124,13 @@ def compare_all(prediction: Prediction, simulation: Simulation) -> list[Comparis
     InvalidParameterError
         There is none.
     """
+    _check_records(prediction, simulation)
+    predicted, measured = _places_of_theory(prediction), _places_of_networks(simulation)
     found = []
     for name, values in prediction.values.items():
-        if name not in simulation.samples:
-            continue
-        arrays = simulation.samples[name]
-        shape = next(iter(arrays.values())).shape[1:]
-        ours = QUANTITIES[name].places(values.shape, prediction.c0)
-        theirs = {place: index for index, place in enumerate(QUANTITIES[name].places(shape, simulation.c0))}
-        shared = [(index, place) for index, place in enumerate(ours) if place in theirs]
+        arrays = simulation.samples.get(name, {})
+        theirs = {place: index for index, place in enumerate(measured.get(name, []))}
+        shared = [(index, place) for index, place in enumerate(predicted[name]) if place in theirs]
         if not shared:
             continue
         own = [index for index, _ in shared]
@@ -148,6 +147,59 @@ def compare_all(prediction: Prediction, simulation: Simulation) -> list[Comparis
             f"{', '.join(prediction.values)} and {', '.join(simulation.samples)}"
         )
     return found
+
+
+def left_out(prediction: Prediction, simulation: Simulation) -> list[str]:
+    """What only one of the two has, in a sentence; none if there is nothing."""
+    sides = _places_of_theory(prediction), _places_of_networks(simulation)
+    parts = []
+    for (own, other), who in zip((sides, sides[::-1]), ("theory", "simulation"), strict=True):
+        lone = [words for name, places in own.items() for words in _lone(name, places, other.get(name, []))]
+        if lone:
+            parts.append(f"{listed(lone)}, which only the {who} has")
+    return [f"Not compared: {'; '.join(parts)}."] if parts else []
+
+
+def _lone(name: str, places: Sequence[Place], others: Sequence[Place]) -> list[str]:
+    """The places without one among the others, in words: a series as a whole, or from some layer on."""
+    if not others:
+        return [name]
+    first: dict[str, int] = {}
+    for label, layer in places:
+        if (label, layer) not in others:
+            first.setdefault(label, layer)
+    return [
+        f"{name}{f' at {label}' if label else ''}{f' from layer {layer} on' if layer > 1 else ''}"
+        for label, layer in first.items()
+    ]
+
+
+def differences(prediction: Prediction, simulation: Simulation) -> list[str]:
+    """Where the two are not of the same networks, as far as the simulation says what its are, in a sentence."""
+    pairs = [(name, getattr(prediction, name), getattr(simulation, name)) for name in SETTING]
+    pairs = [(name, ours, theirs) for name, ours, theirs in pairs if theirs not in ("", None) and theirs == theirs]
+    named = [(f"{name} = {ours}", f"{name} = {theirs}") for name, ours, theirs in pairs if ours != theirs]
+    if not named:
+        return []
+    ours, theirs = (listed(side) for side in zip(*named, strict=True))
+    return [f"The theory is for {ours}, the simulation for {theirs}."]
+
+
+def _places_of_theory(prediction: Prediction) -> dict[str, list[Place]]:
+    return {name: QUANTITIES[name].places(each.shape, prediction.c0) for name, each in prediction.values.items()}
+
+
+def _places_of_networks(simulation: Simulation) -> dict[str, list[Place]]:
+    return {
+        name: QUANTITIES[name].places(next(iter(arrays.values())).shape[1:], simulation.c0)
+        for name, arrays in simulation.samples.items()
+    }
+
+
+def _check_records(prediction, simulation) -> None:
+    for name, given, kind in (("prediction", prediction, Prediction), ("simulation", simulation, Simulation)):
+        if not isinstance(given, kind):
+            raise InvalidParameterError(f"{name} must be a {kind.__name__}, got {type(given).__name__}")
 
 
 def make_checks(comparisons: Sequence[Comparison], adjusted: np.ndarray, *, level: float, single: float) -> list[Check]:

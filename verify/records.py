@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.arguments import choice
+from meanfield.arguments import choice, integer
 from meanfield.errors import InvalidParameterError
 from meanfield.results import Result
 from verify.quantities import QUANTITIES
@@ -39,7 +39,7 @@ class Prediction(Result):
 
     def __post_init__(self) -> None:
         for name in ("values", "errors"):
-            object.__setattr__(self, name, {key: _frozen(array) for key, array in getattr(self, name).items()})
+            object.__setattr__(self, name, {key: _frozen(key, array) for key, array in getattr(self, name).items()})
         super().__post_init__()
 
 
@@ -77,8 +77,11 @@ class Simulation(Result):
 
     def __post_init__(self) -> None:
         samples = {
-            choice("quantity", name, QUANTITIES): {int(width): _frozen(array) for width, array in arrays.items()}
-            for name, arrays in self.samples.items()
+            choice("quantity", name, QUANTITIES): {
+                integer("width", width, low=1): _frozen(name, array)
+                for width, array in _mapping(f"samples of {name}", arrays).items()
+            }
+            for name, arrays in _mapping("samples", self.samples).items()
         }
         object.__setattr__(self, "samples", samples)
         for name, arrays in samples.items():
@@ -96,8 +99,19 @@ class Simulation(Result):
         return min(len(array) for arrays in self.samples.values() for array in arrays.values())
 
 
-def _frozen(values) -> np.ndarray:
-    array = np.array(values, dtype=np.float64)
+def _mapping(name: str, given) -> Mapping:
+    if not isinstance(given, Mapping):
+        raise InvalidParameterError(f"{name} must be a mapping, got {type(given).__name__}")
+    return given
+
+
+def _frozen(name: str, values) -> np.ndarray:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidParameterError(
+            f"samples of {name} must be arrays of numbers, got {type(values).__name__}"
+        ) from None
     array.flags.writeable = False
     return array
 

@@ -109,9 +109,30 @@ def test_only_what_both_have_is_compared(simulation):
     lengths = verify.predict("tanh", SIGMA_W, SIGMA_B, depth=2, quantities=("q", "chi"))
     report = verify.compare(lengths, simulation)
     assert [(check.quantity, check.layer) for check in report.checks] == [("q", 1), ("q", 2), ("chi", 1), ("chi", 2)]
+    assert "Not compared: q from layer 3 on, c and chi from layer 3 on, which only the simulation has." in report.notes
+    assert "The theory is for depth = 2, the simulation for depth = 4." in report.notes
     correlations = verify.predict("tanh", SIGMA_W, SIGMA_B, depth=4, quantities="c", c0=0.1)
     with pytest.raises(mf.InvalidParameterError, match="must share a quantity"):
         verify.compare(correlations, simulation)
+
+
+def test_pairs_and_layers_without_a_partner_are_named(simulation):
+    predicted = verify.predict("tanh", SIGMA_W, SIGMA_B, depth=5, c0=(0.5, 0.1), quantities=("q", "c", "gradient"))
+    report = verify.compare(predicted, simulation)
+    (note,) = (note for note in report.notes if note.startswith("Not compared"))
+    assert note == (
+        "Not compared: q from layer 5 on, c at c0 = 0.5 from layer 5 on, c at c0 = 0.1 and gradient, which only the "
+        "theory has; chi, which only the simulation has."
+    )
+    whole = verify.compare(verify.predict("tanh", SIGMA_W, SIGMA_B, depth=4), simulation)
+    assert not any("Not compared" in note or "is for" in note for note in whole.notes)
+
+
+def test_what_is_no_record_is_refused(simulation):
+    with pytest.raises(mf.InvalidParameterError, match="prediction must be a Prediction, got NoneType"):
+        verify.compare(None, simulation)
+    with pytest.raises(mf.InvalidParameterError, match="simulation must be a Simulation, got dict"):
+        verify.compare(verify.predict("tanh", SIGMA_W, SIGMA_B, depth=4), {"q": simulation.samples["q"]})
 
 
 @pytest.mark.parametrize(
@@ -121,6 +142,8 @@ def test_only_what_both_have_is_compared(simulation):
         {"q": {10: np.ones(3)}},
         {"q": {10: np.ones((4, 3)), 20: np.ones((4, 2))}},
         {"q": {}},
+        {"q": np.ones((4, 3))},
+        {"q": {10: "fast"}},
     ],
 )
 def test_samples_of_a_wrong_shape_are_refused(samples):
@@ -131,6 +154,10 @@ def test_samples_of_a_wrong_shape_are_refused(samples):
 def test_samples_of_an_unknown_quantity_are_refused():
     with pytest.raises(mf.InvalidParameterError, match="quantity must be one of"):
         verify.Simulation(samples={"speed": {10: np.ones((4, 3))}})
+    with pytest.raises(mf.InvalidParameterError, match="samples must be a mapping, got NoneType"):
+        verify.Simulation(samples=None)
+    with pytest.raises(mf.InvalidParameterError, match="width must be an integer, got 10.5"):
+        verify.Simulation(samples={"q": {10.5: np.ones((4, 3))}})
 
 
 BAD = [
