@@ -20,6 +20,7 @@ __all__ = [
     "Profile",
     "evaluate",
     "germ",
+    "growth",
     "moments",
     "profile",
     "refuse_infinite",
@@ -289,12 +290,15 @@ PROFILE_POINTS_PER_DECADE = 16
 class Profile:
     """Moments along a logarithmic grid of q, the map on which every search for roots begins.
 
-    q : (n,); rows : (5, n) in the order of FIELDS; bounds : (5, n).
+    q : (n,); rows : (5, n) in the order of FIELDS; bounds : (5, n); end : why it ends where it does;
+    explodes : that is because E phi^2 or E phi'^2 is infinite, or beyond double precision, at larger q.
     """
 
     q: np.ndarray
     rows: np.ndarray
     bounds: np.ndarray
+    end: str
+    explodes: bool
 
     def row(self, name: str) -> np.ndarray:
         return self.rows[FIELDS.index(name)]
@@ -303,23 +307,71 @@ class Profile:
         return self.bounds[FIELDS.index(name)]
 
 
+TOP = "q_star is searched no further"
+INFINITE = "E phi^2 or E phi'^2 is infinite, or beyond double precision, above it"
+UNRESOLVED = "phi turns too fast for the integrals above it; scale x down, and sigma_w and sigma_b up"
+SMALL, LARGE = 1e-75, 1e75  # phi'^4 is within double precision
+
+
 @functools.lru_cache(maxsize=256)
 def profile(phi: Nonlinearity) -> Profile:
-    """The moments of `phi` for q in [1e-12, 1e8], cut where they stop being finite or resolved to six digits."""
+    """The moments of `phi` for q in [1e-12, 1e8], cut where they stop being finite or resolved to six digits.
+
+    Raises
+    ------
+    NonlinearityError
+        There is no such q, or the squares of phi' are not within double precision.
+    """
+    _refuse_size(phi)
     low, high = (math.log10(end) for end in PROFILE_RANGE)
     q = np.logspace(low, high, round((high - low) * PROFILE_POINTS_PER_DECADE) + 1)
-    parts = []
-    for octaves in np.array_split(q, 20):
+    parts, end = [], TOP
+    for octave in np.split(q, np.flatnonzero(np.diff(np.frexp(np.sqrt(q))[1])) + 1):
         try:
-            rows, bounds = evaluate(phi, octaves)
+            rows, bounds = evaluate(phi, octave)
         except NonlinearityError:
+            end = INFINITE
             break
-        good = (bounds[:2] <= 1e-6 * rows[:2]).all(axis=0) | (rows[:2] == 0).any(axis=0)
-        good &= np.isfinite(bounds[:2]).all(axis=0)
-        stop = len(octaves) if good.all() else int(np.argmin(good))
-        parts.append((octaves[:stop], rows[:, :stop], bounds[:, :stop]))
-        if stop < len(octaves):
+        finite = np.isfinite(bounds[:2]).all(axis=0)
+        good = finite & ((bounds[:2] <= 1e-6 * rows[:2]).all(axis=0) | (rows[:2] == 0).any(axis=0))
+        stop = len(octave) if good.all() else int(np.argmin(good))
+        parts.append((octave[:stop], rows[:, :stop], bounds[:, :stop]))
+        if stop < len(octave):
+            end = UNRESOLVED if finite[stop] and _fits(phi, 1e3 * math.sqrt(octave[stop])) else INFINITE
             break
     if not parts or not parts[0][0].size:
-        raise NonlinearityError(f"{phi.name}: E phi^2 or E phi'^2 is infinite for every q in {PROFILE_RANGE}")
-    return Profile(*(np.concatenate([part[i] for part in parts], axis=-1) for i in range(3)))
+        raise NonlinearityError(f"{phi.name}: there are no moments from q = {PROFILE_RANGE[0]:g} on: {end}")
+    return Profile(*(np.concatenate([part[i] for part in parts], axis=-1) for i in range(3)), end, end == INFINITE)
+
+
+def _refuse_size(phi: Nonlinearity) -> None:
+    x = 2.0 ** np.arange(-20, 61)
+    with np.errstate(all="ignore"):
+        slopes = np.abs([phi.derivative(x), phi.derivative(-x)])
+    near, anywhere = (
+        max(*map(abs, germ(phi)[1:]), slopes[:, x <= 1].max()),
+        slopes[np.isfinite(slopes)].max(initial=0.0),
+    )
+    if near > LARGE or 0 < anywhere < SMALL:
+        raise NonlinearityError(
+            f"{phi.name}: phi' is of size {near if near > LARGE else anywhere:.3g}, so the moments leave double "
+            "precision; scale phi, and divide sigma_w by the same factor"
+        )
+
+
+def _fits(phi: Nonlinearity, x: float) -> bool:
+    """Are phi^2 and phi'^4 finite at x and -x?"""
+    both = np.array([x, -x])
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(phi.function(both) ** 2 + phi.derivative(both) ** 4).all())
+
+
+@functools.lru_cache(maxsize=256)
+def growth(phi: Nonlinearity) -> float:
+    """What E phi^2/q tends to as q grows, or a bound from below: inf if it grows on, 0 if it does not settle."""
+    x = 2.0 ** np.array([70.0, 80.0])
+    with np.errstate(all="ignore"):
+        before, after = (((phi.function(x) / x) ** 2 + (phi.function(-x) / x) ** 2) / 2).tolist()
+    if not after >= before * (1 - 1e-9):  # it falls, or is nan
+        return 0.0
+    return after if after <= before * (1 + 1e-9) else math.inf

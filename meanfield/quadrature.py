@@ -24,7 +24,7 @@ TO_LEGENDRE = (np.polynomial.legendre.legvander(NODES, ORDER - 1) * WEIGHTS[:, N
 RESOLVED = 4e-15  # trailing Legendre coefficients relative to the panel's largest value
 PLATEAU = 1e-9  # a flat tail below this is rounding noise of the function; bisection cannot lower it
 NEGLIGIBLE = 1e-18  # of a whole row's weighted size
-MAX_PANELS = 10_000
+MAX_PANELS = 6_000
 MAX_DEPTH = 60
 ROUNDING = 10 * EPS  # function values (a few ulp), the density and the sum
 UNDERFLOW = 1e-310  # the smallest float64, 5e-324, lost in every product, with room for factors and for the sum
@@ -130,7 +130,8 @@ _EXTENSIONS = 5  # each doubles the reach, for functions that grow exponentially
 class _Table:
     """scale : the octave's lower end; x2 : (nodes,) squared nodes;
     columns : (nodes, 2 m) integrands and then their error densities, times weights relative to scale;
-    sizes : (m, nodes of the last two blocks) absolute integrands; last, previous : first nodes of those blocks.
+    sizes : (m, nodes of the last two blocks) absolute integrands; last, previous : first nodes of those blocks;
+    whole : it goes as far as it was meant to; if not, an integrand is not finite there.
     """
 
     scale: float
@@ -139,6 +140,7 @@ class _Table:
     sizes: np.ndarray
     last: int
     previous: int
+    whole: bool
 
 
 class HalfLineQuadrature:
@@ -189,7 +191,7 @@ class HalfLineQuadrature:
         found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         for k in np.unique(octave):
             where = np.flatnonzero(octave == k)
-            pending = where
+            pending, cut = where, 0
             for extension in range(_EXTENSIONS + 1):
                 table = self._table(int(k), extension, shift)
                 if table is None:  # not finite there: what the shorter reach gave has to do
@@ -197,7 +199,8 @@ class HalfLineQuadrature:
                 values, errors, settled = _weighted_sums(table, q[pending])
                 found.append((pending, values, errors))
                 pending = pending[~settled]
-                if not pending.size:
+                cut += not table.whole
+                if not pending.size or cut == 2:  # longer ones are cut at the same place
                     break
         if not found:
             raise OverflowError(f"the function is not finite within reach of sqrt(q) = {math.sqrt(q.max()):.6g}")
@@ -247,7 +250,9 @@ class HalfLineQuadrature:
         columns = np.concatenate([folded, doubt[:, inside]]) * w
         sizes = np.abs(folded) * w
         last, previous = (int(i) for i in np.searchsorted(x, blocks[[-2, -3]]))
-        return _Table(2.0**k, x**2, np.ascontiguousarray(columns.T), sizes[:, previous:], last, previous)
+        return _Table(
+            2.0**k, x**2, np.ascontiguousarray(columns.T), sizes[:, previous:], last, previous, bool(finite.all())
+        )
 
 
 def _weighted_sums(table: _Table, q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
