@@ -1,5 +1,8 @@
 """``meanfield init``: weights and biases at criticality."""
 
+import itertools
+import warnings
+
 import click
 
 from meanfield.cli.options import declare, phi_argument, seed_option
@@ -27,10 +30,15 @@ def command(phi, widths, sigma_b, weights, seed, as_json, output) -> None:
     import numpy as np
 
     import meanfield as mf
+    from meanfield.cli.long_runs import refuse_memory
 
     nonlinearity = mf.as_nonlinearity(phi)
-    layers = mf.initialize(nonlinearity, widths, sigma_b=sigma_b, weights=weights, rng=seed)
-    sigma_w = mf.critical_point(nonlinearity, sigma_b=sigma_b).sigma_w
+    # The matrices, their copy in the file's bytes and, before that, one that is decomposed.
+    refuse_memory(8 * 3 * sum(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(widths)))
+    sigma_w = mf.gain(nonlinearity, sigma_b=sigma_b)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mf.UnstableCriticalPointWarning)  # said once by the line above
+        layers = mf.initialize(nonlinearity, widths, sigma_b=sigma_b, weights=weights, rng=seed)
     arrays = {}
     for number, (matrix, bias) in enumerate(layers, start=1):
         arrays |= {f"W{number}": matrix, f"b{number}": bias}

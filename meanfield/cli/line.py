@@ -2,7 +2,7 @@
 
 import click
 
-from meanfield.cli.options import declare, phi_argument
+from meanfield.cli.options import declare, ordered, phi_argument
 from meanfield.cli.output import Answer, deliver, print_table
 
 
@@ -30,10 +30,10 @@ def command(phi, sigma_b, q_star, points, as_json, output) -> None:
         raise click.UsageError("give one of --sigma-b, --q-star", click.get_current_context())
     nonlinearity = mf.as_nonlinearity(phi)
     if sigma_b is not None:
-        low, high = interval("sigma_b", sigma_b, low=0.0)
+        low, high = ordered("sigma_b", interval("sigma_b", sigma_b, low=0.0), points)
         line = mf.critical_line(nonlinearity, sigma_b=np.linspace(low, high, points))
     else:
-        low, high = interval("q_star", q_star or (1e-3, 10.0), low=0.0, open_low=True)
+        low, high = ordered("q_star", interval("q_star", q_star or (1e-3, 10.0), low=0.0, open_low=True), points)
         line = mf.critical_line(nonlinearity, q_star=np.geomspace(low, high, points))
     fields = {name: getattr(line, name) for name in ("q_star", "sigma_w", "sigma_b", "alpha", "stable", "error")}
     fields["status"] = [mf.Status(code).name.lower() for code in line.status]

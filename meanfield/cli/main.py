@@ -8,8 +8,11 @@ import difflib
 import errno
 import io
 import os
+import signal
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 import click
@@ -18,6 +21,9 @@ from meanfield.cli.session import Session, close_quietly
 from meanfield.errors import InvalidParameterError, MeanFieldError, NonlinearityError
 
 __all__ = ["COMMANDS", "run"]
+
+# Where the answer goes is full: a disk, or a user's share of it.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 OK, VERDICT_NO, BAD_INPUT, NO_ANSWER, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 70, 130
 
@@ -100,12 +106,15 @@ def _run(group: click.Group, words: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a symbol must not end the run
+    interrupts: list[int] = []
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _noted(interrupts):
             warnings.simplefilter("default")
             warnings.showwarning = _show_warning
             with group.make_context("meanfield", list(words) or ["--help"], obj=Session(words)) as context:
-                return group.invoke(context) or OK
+                code = group.invoke(context) or OK
+                sys.stdout.flush()
+                return code
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (KeyboardInterrupt, EOFError, click.Abort) as stop:
@@ -117,15 +126,36 @@ def _run(group: click.Group, words: list[str]) -> int:
             return OK
         return _fail(error, words)
     except Exception as error:  # noqa: BLE001 the last resort: becomes one line and exit code 70
+        if interrupts:
+            _say("Interrupted.")  # an import that Ctrl-C stops half-way fails with an error of its own
+            return INTERRUPTED
         return _fail(error, words)
 
 
+@contextmanager
+def _noted(interrupts: list[int]) -> Iterator[None]:
+    """Every Ctrl-C is put on the list as well."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def note(number, frame):
+        interrupts.append(number)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _exit_code(error: Exception) -> int:
-    if isinstance(error, click.ClickException | InvalidParameterError | NonlinearityError):
+    if isinstance(error, click.ClickException | InvalidParameterError | NonlinearityError | MemoryError):
         return BAD_INPUT
     if isinstance(error, MeanFieldError):
         return NO_ANSWER
-    if isinstance(error, OSError) and error.filename is not None:
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in FULL):
         return BAD_INPUT
     return INTERNAL
 
@@ -141,8 +171,12 @@ def _message(error: Exception, code: int) -> str:
             f"internal error, {type(error).__name__}: {error}. This is a bug: please report it with "
             "the command and what --traceback shows."
         )
-    if isinstance(error, OSError):
+    if isinstance(error, MemoryError):
+        return f"these sizes need more memory than there is: {error or 'choose smaller ones'}"
+    if isinstance(error, OSError) and error.filename is not None:
         return f"cannot use {str(error.filename)!r}: {error.strerror}"
+    if isinstance(error, OSError):
+        return f"cannot write: {error.strerror}"
     return str(error)
 
 

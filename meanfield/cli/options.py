@@ -8,11 +8,14 @@ from typing import Any
 
 import click
 
+from meanfield.errors import InvalidParameterError
+
 __all__ = [
     "SCHEDULER",
     "Numbers",
     "PhiCommand",
     "declare",
+    "ordered",
     "phi_argument",
     "seed_option",
     "simulation_options",
@@ -90,6 +93,14 @@ class Numbers(click.ParamType):
             self.fail(f"{value!r} must be numbers with commas in between", param, ctx)
 
 
+def ordered(name: str, ends: tuple[float, float], points: int) -> tuple[float, float]:
+    """LOW and HIGH of a range, if LOW < HIGH, or LOW = HIGH and it is one point."""
+    low, high = ends
+    if low > high or (low == high and points > 1):
+        raise InvalidParameterError(f"{name} must be LOW < HIGH for {points} points, got {low:g} {high:g}")
+    return low, high
+
+
 phi_argument = click.argument("phi")
 
 seed_option = click.option(
@@ -118,7 +129,7 @@ def workers_option(function: Callable) -> Callable:
     )(function)
     return click.option(
         "--workers",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, 1000),
         default=1,
         show_default=True,
         help="Worker processes; the numbers do not depend on it.",

@@ -1,6 +1,7 @@
 """Where results go: the screen, one JSON object, or a file whose suffix is its format."""
 
 import csv
+import errno
 import io
 import os
 import shutil
@@ -129,7 +130,22 @@ def _npz_bytes(answer: Answer) -> bytes:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: into a temporary one beside it, then in its place."""
+    """Write a file whole or not at all: into a temporary one beside it, then in its place.
+
+    A link keeps pointing to what is written; a pipe or a device is written to, since it cannot be replaced.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+        else:
+            _replace(path.resolve(), content)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

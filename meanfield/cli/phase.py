@@ -3,7 +3,7 @@
 import click
 
 from meanfield.cli.long_runs import announce, folder_options, kept_in
-from meanfield.cli.options import declare, phi_argument, workers_option
+from meanfield.cli.options import declare, ordered, phi_argument, workers_option
 from meanfield.cli.output import Answer, deliver, echo, screen_width
 
 NUMBERS = ("q_star", "alpha", "chi_1", "c_star", "chi_c", "xi_q", "xi_c", "xi_gradient", "error")
@@ -68,8 +68,8 @@ def command(
         point = default_point(nonlinearity)
         window = default_window(point.sigma_w, point.sigma_b)
         sigma_w, sigma_b = sigma_w or window[0], sigma_b or window[1]
-    left, right = interval("sigma_w", sigma_w, low=0.0, open_low=True)
-    bottom, top = interval("sigma_b", sigma_b, low=0.0)
+    left, right = ordered("sigma_w", interval("sigma_w", sigma_w, low=0.0, open_low=True), points[0])
+    bottom, top = ordered("sigma_b", interval("sigma_b", sigma_b, low=0.0), points[1])
     columns, rows = np.linspace(left, right, points[0]), np.linspace(bottom, top, points[1])
     announce(*predicted_cost(columns.size * rows.size), max_memory)
     with kept_in(folder), pool(workers, "phase diagram") as executor:

@@ -1,11 +1,12 @@
 """Worker processes, Dask workers and the progress bar, all as an executor: the one thing `sweeps.sweep` knows."""
 
+import multiprocessing
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -49,17 +50,14 @@ def _executor(workers: int) -> AbstractContextManager[Executor | None]:
     address = None if context is None else context.meta.get(SCHEDULER)
     if address is not None:
         return _cluster(address)
-    return _processes(workers) if workers > 1 else nullcontext()
+    return _started(workers) if workers > 1 else nullcontext()
 
 
 @contextmanager
-def _processes(workers: int) -> Iterator[Executor]:
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-
+def _started(workers: int) -> Iterator[Executor]:
     # spawn: a fork after numba or BLAS has started threads can hang or be killed
     spawn = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(workers, mp_context=spawn, initializer=begin_worker)
+    executor = _Processes(workers, mp_context=spawn, initializer=begin_worker)
     try:
         yield executor
     except KeyboardInterrupt:
@@ -70,6 +68,27 @@ def _processes(workers: int) -> Iterator[Executor]:
         executor.shutdown(cancel_futures=True)
 
 
+class _Processes(ProcessPoolExecutor):
+    """Worker processes whose start, which is part of `submit`, no Ctrl-C can cut in half."""
+
+    def submit(self, fn: Callable, /, *args: Any, **options: Any) -> Future:
+        with _no_interrupt():
+            return super().submit(fn, *args, **options)
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Ctrl-C waits until the end, and for good in a process that is started meanwhile."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def begin_worker() -> None:
     """In a worker process: leave Ctrl-C to the process that started it, and do not outlive that one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -77,8 +96,6 @@ def begin_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    import multiprocessing
-
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

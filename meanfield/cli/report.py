@@ -61,6 +61,7 @@ def _build(folder: Path, phi, point, simulation: dict[str, Any], workers: int) -
     from meanfield.cli.pool import pool
     from meanfield.cli.report_fisher import WIDTH, report_fisher
     from meanfield.cli.report_spectra import report_spectra
+    from meanfield.cli.simulation_cost import announce_simulation
     from meanfield.report import (
         critical_section,
         fisher_section,
@@ -83,12 +84,13 @@ def _build(folder: Path, phi, point, simulation: dict[str, Any], workers: int) -
     # The simulation starts at the fixed point: theory and networks then stay there, or leave it together.
     q0 = reached.q_star if reached is not None and reached.q_star > 0 else 1.0
     across, up = default_window(point.sigma_w, point.sigma_b)
+    where = (phi, point.sigma_w, point.sigma_b)
+    announce_simulation(where, {**simulation, "quantities": None, "q0": q0, "c0": (0.5,)}, simulation["widths"], None)
+    with pool(workers, "simulated networks") as executor:
+        checked = verify.check(*where, q0=q0, executor=executor, **simulation)
     line = drawn_line(phi)
     with pool(workers, "phase diagram") as executor:
         diagram = mf.phase_diagram(phi, np.linspace(*across, 61), np.linspace(*up, 41), executor=executor)
-    with pool(workers, "simulated networks") as executor:
-        checked = verify.check(phi, point.sigma_w, point.sigma_b, q0=q0, executor=executor, **simulation)
-
     spectra, simulated, missing = report_spectra(
         phi, point, reached, depth=simulation["depth"], seed=simulation["seed"]
     )

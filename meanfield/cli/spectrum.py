@@ -61,6 +61,8 @@ def command(
     networks of several widths reject the law.
     """
     import meanfield as mf
+    from meanfield.arguments import scalar
+    from meanfield.cli.long_runs import refuse_memory
     from meanfield.cli.pool import pool
 
     nonlinearity = mf.as_nonlinearity(phi)
@@ -72,6 +74,9 @@ def command(
         )
     points = spectral_points(nonlinearity, q_star=q_star, depths=depth or (16,), weights=weights, **at)
     if simulate:
+        scalar("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
+        # The singular values of all networks, and one network: a product, its factors and their decomposition.
+        refuse_memory(8 * (networks * sum(width) + 8 * max(width) ** 2))
         with pool(workers, "simulated networks") as executor:
             points = [
                 simulated_beside(
