@@ -1,6 +1,7 @@
 """The command line as a whole: help, exit codes, errors, closed pipes, cold starts."""
 
 import json
+import shlex
 import subprocess
 import sys
 import warnings
@@ -26,6 +27,33 @@ def test_every_command_has_help_with_an_example(terminal, name):
     assert "Example" in text
     assert "--json" in text
     assert terminal.ok(name, "-h").stdout == text
+
+
+def examples(name):
+    """The commands after "Example:" in the help of a command, without the word meanfield."""
+    command = import_module(f"meanfield.cli.{COMMANDS[name][0]}").command
+    lines = command.epilog.partition("Example:")[2].strip().splitlines()
+    return [shlex.split(line)[1:] for line in lines]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_example_can_be_typed(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words in examples(name):
+        assert words[0] == name
+        command = import_module(f"meanfield.cli.{COMMANDS[name][0]}").command
+        if "--help" not in words:
+            with command.make_context(name, words[1:]) as context:
+                assert context.params
+
+
+@pytest.mark.parametrize("name", ["critical", "fixed-points", "line", "propagate", "init", "list"])
+def test_quick_examples_run(terminal, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words in examples(name):
+        terminal.ok(*words)
+        written = [words[place + 1] for place, word in enumerate(words) if word == "--output"]
+        assert [path.name for path in tmp_path.iterdir()] == written
 
 
 @pytest.mark.parametrize("name", COMMANDS)
