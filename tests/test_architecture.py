@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 MEANFIELD_FLOORS = {
     "errors": 0,
     "arguments": 0,
+    "memory": 1,
     "results": 0,
     "quadrature": 1,
     "bivariate": 1,
@@ -79,6 +80,7 @@ VERIFY_FLOORS = {
     "kernels": 1,
     "networks": 2,
     "lanczos": 1,
+    "machine_speed": 0,
     "linearization": 2,
     "signals": 3,
     "curvature": 3,
@@ -106,7 +108,9 @@ VERIFY_FLOORS = {
     "training": 4,
 }
 # What the simulations may see of the theory: nothing that computes it.
-SEEN_BY_VERIFY = {"errors", "arguments", "results", "nonlinearity", "expressions", "weights", "sweeps", "store"}
+SEEN_BY_VERIFY = {
+    "errors", "arguments", "results", "nonlinearity", "expressions", "weights", "sweeps", "store", "memory",
+}  # fmt: skip
 SOLVERS_SEEN_BY = {"verify.predictions", "verify.spectral_predictions", "verify.training.operating_point"}
 
 # The one home of each heavy library.

@@ -10,15 +10,17 @@ import numpy as np
 from meanfield.arguments import choice, integer, interval, scalar, seed_sequence
 from meanfield.errors import InvalidParameterError
 from meanfield.expressions import as_nonlinearity
+from meanfield.memory import refuse_memory
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.results import Result
 from meanfield.sweeps import sweep
 from meanfield.weights import ENSEMBLES, ensemble
 from verify.curvature import fisher_eigenvalues, top_eigenvalues
 from verify.curvature_blocks import layerwise_bound
-from verify.linearization import OUTPUTS, Layers
+from verify.linearization import KEEP_BOTH, KEEP_STATES, OUTPUTS, Layers
 
 __all__ = [
+    "MEASURED",
     "FisherOutliers",
     "FisherSetting",
     "children",
@@ -28,7 +30,12 @@ __all__ = [
     "fisher_outliers",
     "fisher_setting",
     "fisher_spectrum",
+    "predicted_memory",
 ]
+
+MEASURED = "the Fisher information of such networks"
+BYTES_OF_A_SEED = 500
+LANCZOS_BLOCKS = 30  # the basis and its images, in blocks of as many vectors as there are outliers
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,6 +61,11 @@ class FisherSetting:
     weights: str = "gaussian"
     output: str = "linear"
     inputs: np.ndarray | None = None
+
+    @property
+    def columns(self) -> int:
+        """Rows of the Gram matrix of each input: the outputs, or one less for softmax."""
+        return self.widths[-1] - (self.output == "softmax")
 
 
 def fisher_setting(
@@ -156,6 +168,7 @@ def fisher_spectrum(
     ------
     InvalidParameterError
         An argument is outside its range.
+        Or a network does not fit into the machine's memory.
     NonlinearityError
         phi cannot be used.
 
@@ -182,7 +195,10 @@ def fisher_spectrum(
         weights=weights,
         output=output,
     )
-    seeds = children(seed_sequence(seed), integer("networks", networks, low=1))
+    count = integer("networks", networks, low=1)
+    gram = 24.0 * (setting.samples * setting.columns) ** 2
+    refuse_memory(predicted_memory(setting, count) + gram, None, MEASURED)
+    seeds = children(seed_sequence(seed), count)
     return np.array(sweep(partial(_spectrum, setting), seeds, executor=executor))
 
 
@@ -209,7 +225,7 @@ def fisher_outliers(setting: FisherSetting, *, networks, seed=0, executor=None) 
     Raises
     ------
     InvalidParameterError
-        Fewer than two non-zero eigenvalues.
+        Fewer than two non-zero eigenvalues; a network does not fit into the machine's memory.
 
     Examples
     --------
@@ -218,7 +234,10 @@ def fisher_outliers(setting: FisherSetting, *, networks, seed=0, executor=None) 
     >>> bool((found.outliers[:, 0] <= found.layerwise).all())
     True
     """
-    seeds = children(seed_sequence(seed), integer("networks", networks, low=1))
+    count = integer("networks", networks, low=1)
+    basis = 8.0 * LANCZOS_BLOCKS * setting.samples * setting.columns**2
+    refuse_memory(predicted_memory(setting, count) + basis, None, MEASURED)
+    seeds = children(seed_sequence(seed), count)
     found = sweep(partial(_outliers, setting), seeds, executor=executor)
     outliers, bounds = zip(*found, strict=True)
     layerwise, product_form = np.array(bounds).T
@@ -227,7 +246,7 @@ def fisher_outliers(setting: FisherSetting, *, networks, seed=0, executor=None) 
 
 def _outliers(setting: FisherSetting, seed: np.random.SeedSequence) -> tuple[np.ndarray, tuple[float, float]]:
     layers, X = draw_network(setting, seed)
-    columns = setting.widths[-1] - (setting.output == "softmax")
+    columns = setting.columns
     if columns * setting.samples < 2:
         raise InvalidParameterError(f"samples must be >= 2 for a single output, got {setting.samples}")
     count = min(columns, columns * setting.samples - 1)
@@ -239,6 +258,21 @@ def _outliers(setting: FisherSetting, seed: np.random.SeedSequence) -> tuple[np.
 def _spectrum(setting: FisherSetting, seed: np.random.SeedSequence) -> np.ndarray:
     layers, X = draw_network(setting, seed)
     return fisher_eigenvalues(layers, setting.phi, X, output=setting.output)
+
+
+def predicted_memory(setting: FisherSetting, networks: int) -> float:
+    """Bytes that networks take, measured one after the other by Lanczos iterations.
+
+    Weights, a direction and its gradients; activations as far as they are kept; the gradients of all outputs at one
+    layer; roots of the output Hessians; second moments of a layer's activations; and the process itself. Of the other
+    networks, seeds and numbers.
+    """
+    T, k, widest = setting.samples, setting.columns, max(setting.widths[:-1])
+    weights = sum(a * b for a, b in zip(setting.widths[:-1], setting.widths[1:], strict=True))
+    states = 8.0 * T * sum(setting.widths[1:-1])
+    kept = 2 * states if 2 * states <= KEEP_BOTH else min(states, KEEP_STATES)
+    layer = 2 * T * k * (widest + setting.widths[-1]) + min(T, widest) ** 2 + 2 * T * widest
+    return 8.0 * (3 * weights + layer) + kept + 2e8 + networks * (BYTES_OF_A_SEED + 8.0 * setting.columns)
 
 
 def children(seed: np.random.SeedSequence, count: int) -> list[np.random.SeedSequence]:

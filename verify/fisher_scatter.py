@@ -1,7 +1,6 @@
 """lambda_max of the Fisher information against the Jacobian's largest singular value, network by network."""
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,16 +8,17 @@ from typing import Any
 import numpy as np
 
 from meanfield.arguments import integer, seed_sequence
+from meanfield.memory import refuse_memory
 from meanfield.results import Result
 from meanfield.store import Store
 from meanfield.sweeps import sweep
 from verify.correlation import pearson
 from verify.curvature import sigma_max_jacobian, top_eigenvalues
 from verify.curvature_blocks import layerwise_bound
-from verify.fisher_networks import FisherSetting, children, draw_network
-from verify.linearization import KEEP_BOTH, KEEP_STATES
+from verify.fisher_networks import MEASURED, FisherSetting, children, draw_network, predicted_memory
+from verify.machine_speed import seconds_of_product
 
-__all__ = ["CurvatureScatter", "curvature_scatter", "predicted_memory", "predicted_seconds"]
+__all__ = ["CurvatureScatter", "curvature_scatter", "predicted_seconds"]
 
 JACOBIAN_INPUTS = 30
 # Lanczos iterations take about that many products; each is a backward and a forward pass with its weight gradients.
@@ -83,7 +83,7 @@ def curvature_scatter(
     Raises
     ------
     InvalidParameterError
-        The folder holds something else, or another run.
+        The folder holds something else, or another run; a network does not fit into the machine's memory.
 
     Examples
     --------
@@ -96,8 +96,11 @@ def curvature_scatter(
     >>> bool((found.lambda_max <= found.layerwise).all())
     True
     """
+    count = integer("networks", networks, low=1)
+    for setting in settings:
+        refuse_memory(predicted_memory(setting, count * len(settings)), None, MEASURED)
     root = seed_sequence(seed)
-    seeds = children(root, integer("networks", networks, low=1))
+    seeds = children(root, count)
     items = [(setting, child) for setting in settings for child in seeds]
     store = None
     if folder is not None:
@@ -111,21 +114,8 @@ def curvature_scatter(
 
 def predicted_seconds(settings: Sequence[FisherSetting], networks: int) -> float:
     """Rough time of `curvature_scatter` on one core, from the number of operations and the speed of this machine."""
-    A, B = np.ones((1000, 400)), np.ones((400, 400))
-    product = A @ B
-    start = time.perf_counter()
-    for _ in range(8):
-        np.matmul(A, B, out=product)
-    rate = 8 * 2 * A.shape[0] * B.size / (time.perf_counter() - start)
+    rate = 2 * 1000 * 400 * 400 / seconds_of_product(1000, 400, 400)
     return networks * sum(map(_operations, settings)) / rate
-
-
-def predicted_memory(setting: FisherSetting) -> float:
-    """Bytes that one network takes: weights, a direction and its gradients, activations as far as they are kept."""
-    weights = 8.0 * sum(a * b for a, b in zip(setting.widths[:-1], setting.widths[1:], strict=True))
-    states = 8.0 * setting.samples * sum(setting.widths[1:-1])
-    kept = 2 * states if 2 * states <= KEEP_BOTH else min(states, KEEP_STATES)
-    return 3 * weights + kept + 2e8
 
 
 def _operations(setting: FisherSetting) -> float:

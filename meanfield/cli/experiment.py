@@ -48,7 +48,7 @@ def command(
         _report(read_experiment(place), place, as_json=as_json, output=output)
         return
     plan = _plan(laptop, paper, config, data_path)
-    _announce(plan, workers, predict)
+    _announce(plan, workers, predict, max_memory)
     if predict:
         return
     from meanfield.cli.pool import pool
@@ -70,11 +70,11 @@ def _plan(laptop: bool, paper: bool, config: Path | None, data_path: str | None)
     return shipped_plan("paper" if paper else "laptop", **changes)
 
 
-def _announce(plan, workers: int, asked: bool) -> None:
+def _announce(plan, workers: int, asked: bool, max_memory: int | None) -> None:
     """Time and memory, before the start, if it is asked for or will take long."""
     from verify.training.experiments.cost import predict_cost
 
-    cost = predict_cost(plan)
+    cost = predict_cost(plan, max_memory)
     if not asked and cost.core_seconds < LONG:
         return
     minutes = cost.core_seconds / workers / 60

@@ -57,7 +57,9 @@ def command(
     import meanfield as mf
     import verify
     from meanfield.cli.pool import pool
-    from verify.fisher_scatter import predicted_memory, predicted_seconds
+    from meanfield.memory import refuse_memory
+    from verify.fisher_networks import predicted_memory
+    from verify.fisher_scatter import predicted_seconds
 
     defaults = (200, 400, 1000, 5) if paper_scale else (16, 64, 100, 8)
     layers, units, count, repeats = (
@@ -69,11 +71,9 @@ def command(
     shape = {"depth": layers, "width": units, "samples": count, "outputs": outputs}
     points = [_Place.at(nonlinearity, q, shape, readout, images) for q in q_star]
     settings = [setting for point in points for setting in (point.nonlinear, point.linear)]
-    need, seconds = max(map(predicted_memory, settings)), predicted_seconds(settings, repeats) / workers
-    if max_memory is not None and need * workers > max_memory:
-        raise mf.InvalidParameterError(
-            f"--max-memory must be >= {need * workers / 1e9:.2g} GB for this, got {max_memory / 1e9:.2g} GB"
-        )
+    need = max(predicted_memory(setting, repeats * len(settings)) for setting in settings)
+    seconds = predicted_seconds(settings, repeats) / workers
+    refuse_memory(need * workers, max_memory, f"{workers} network{'s' * (workers > 1)} at a time")
     if predict or seconds > 60:
         echo_to_stderr(f"about {_duration(seconds)} with {workers} worker(s), {need / 1e9:.2g} GB each")
     if predict:

@@ -82,7 +82,7 @@ def command(phi, folder, resume, max_memory, as_json, output, **settings) -> int
 
     nonlinearity = as_nonlinearity(phi)
     config = TrainingConfig(phi=phi, **settings)
-    announce(*predicted_cost(config), max_memory)
+    announce(*predicted_cost(config, max_memory), max_memory)
     with kept_in(folder), epoch_bar("epochs") as progress:
         record = train(config, folder=folder, resume=resume, max_memory=max_memory, progress=progress)
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 
 import numpy as np
 import pytest
@@ -107,9 +108,9 @@ def test_scatter_on_digits(terminal, tmp_path):
 def test_scatter_says_what_it_takes(terminal):
     result = terminal.ok("fisher", "scatter", "--paper-scale", "--predict")
     assert result.stdout == ""
-    assert " h with 1 worker(s), 1.6 GB each" in result.stderr
+    assert re.search(r"about \d+(\.\d)? (h|min) with 1 worker\(s\), 1\.\d GB each", result.stderr)
     assert (
-        "max-memory must be >="
+        "max_memory must be at least"
         in terminal.refused("fisher", "scatter", "--paper-scale", "--max-memory", "1GB", "--predict")["message"]
     )
 

@@ -2,6 +2,7 @@
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ from scipy import stats
 import meanfield as mf
 import verify
 from verify.correlation import pearson
-from verify.fisher_networks import children, draw_inputs, draw_network
-from verify.fisher_scatter import predicted_memory, predicted_seconds
+from verify.fisher_networks import children, draw_inputs, draw_network, predicted_memory
+from verify.fisher_scatter import predicted_seconds
 from verify.statistics import extrapolate
 
 SHAPE = {"depth": 2, "samples": 100, "outputs": 2}
@@ -171,8 +172,24 @@ def test_predictions_grow_with_the_work():
     small, large = (
         verify.fisher_setting("tanh", 1.1, 0.2, width=400, depth=depth, samples=1000, outputs=10) for depth in (10, 200)
     )
-    assert predicted_memory(small) < predicted_memory(large) < 2e9
+    assert predicted_memory(small, 2) < predicted_memory(large, 2) < 2e9
     assert predicted_seconds([small], 2) < predicted_seconds([large], 2)
+
+
+def test_networks_that_no_machine_holds_are_refused():
+    wide, narrow = (verify.fisher_setting("tanh", 1.0, 0.1, width=width, depth=2, samples=2) for width in (10**7, 4))
+    many = verify.fisher_setting("tanh", 1.0, 0.1, width=4, depth=2, samples=2, outputs=10**6)
+    spectrum = partial(verify.fisher_spectrum, "tanh", 1.0, 0.1, depth=2, networks=2)
+    for measure in (
+        partial(spectrum, width=10**7, samples=2),
+        partial(spectrum, width=4, samples=10**7),
+        partial(verify.fisher_outliers, wide, networks=2),
+        partial(verify.fisher_outliers, many, networks=2),
+        partial(verify.curvature_scatter, [wide], networks=2),
+        partial(verify.curvature_scatter, [narrow, narrow], networks=10**12),
+    ):
+        with pytest.raises(mf.InvalidParameterError, match=r"must fit into the machine's .* GB of memory, needs"):
+            measure()
 
 
 def test_pearson():

@@ -45,6 +45,7 @@ class TrainingConfig:
     penalty, clip : float
         Of the oblique manifold: omega of (omega/2) |X^T X - I|^2, and the longest column of a gradient.
     batch_size, epochs : int
+        Batches of more than all training inputs hold those; so do the samples below.
     measure_every : int, >= 1
         Costly measurements are taken at epochs 0, 1, every multiple of this, and the last.
     fisher_samples : int, >= 2

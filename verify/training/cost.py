@@ -1,15 +1,18 @@
 """What a run will need, in memory and in time, before it starts."""
 
-import time
+from dataclasses import replace
 
 import numpy as np
 
-from meanfield.errors import InvalidParameterError
+from meanfield.memory import refuse_memory
+from verify.machine_speed import seconds_of_product
 from verify.training.configuration import TrainingConfig
 from verify.training.data import load
 from verify.training.parameters import Shape
 
-__all__ = ["measurement_seconds", "memory_needed", "predicted_cost", "refuse_memory", "seconds_needed"]
+__all__ = ["RUN", "fitted", "measurement_seconds", "memory_needed", "predicted_cost", "seconds_needed"]
+
+RUN = "this run"
 
 # Freed memory that the process keeps to use again.
 KEPT_BYTES = 40_000_000
@@ -22,14 +25,29 @@ STEP_FACTOR, EVALUATION_FACTOR = 1.3, 1.35
 CALLS, SECONDS_OF_CALL = 3, 5e-6
 
 
-def predicted_cost(config: TrainingConfig) -> tuple[int, float]:
-    """Bytes and seconds on one core of one run, its measurements included."""
+def fitted(config: TrainingConfig, samples: int) -> TrainingConfig:
+    """The settings with batches and probes of no more than all `samples` training inputs."""
+    names = ("batch_size", "fisher_samples", "jacobian_samples")
+    return replace(config, **{name: min(getattr(config, name), samples) for name in names})
+
+
+def predicted_cost(config: TrainingConfig, max_memory: float | None = None) -> tuple[int, float]:
+    """Bytes and seconds on one core of one run, its measurements included.
+
+    Raises
+    ------
+    InvalidParameterError
+        It needs more memory than allowed, or than the machine has.
+    """
     data = load(config.data, config.data_path)
+    config = fitted(config, len(data.train_inputs))
     shape = Shape(dim=data.dim, width=config.width, depth=config.depth, outputs=data.classes)
     samples = len(data.train_inputs)
+    needed = memory_needed(config, shape, samples + len(data.test_inputs))
+    refuse_memory(needed, max_memory, RUN)
     measured = min(config.epochs + 1, 3 + config.epochs // config.measure_every)
     seconds = seconds_needed(config, shape, samples) + measured * measurement_seconds(config, shape)
-    return memory_needed(config, shape, samples + len(data.test_inputs)), seconds
+    return needed, seconds
 
 
 def memory_needed(config: TrainingConfig, shape: Shape, samples: int) -> int:
@@ -43,21 +61,9 @@ def memory_needed(config: TrainingConfig, shape: Shape, samples: int) -> int:
     training = word * (PARAMETER_COPIES * parameters + 2 * batch * (hidden + shape.dim + shape.width))
     rows = config.fisher_samples * shape.outputs
     fisher = 8 * (4 * rows**2 + 2 * rows * shape.width + 2 * config.fisher_samples * hidden)
-    return int(data + training + fisher + KEPT_BYTES)
-
-
-def refuse_memory(needed: int, most: int | None) -> None:
-    """Raise if a run needs more than `most` bytes.
-
-    Raises
-    ------
-    InvalidParameterError
-        With both figures.
-    """
-    if most is not None and needed > most:
-        raise InvalidParameterError(
-            f"max_memory must be at least {needed / 1e9:.3g} GB for this run, got {most / 1e9:.3g} GB"
-        )
+    # The tangent kernel at the start stays; a second one is made beside it.
+    kernels = 8 * 3 * (config.jacobian_samples * shape.outputs) ** 2
+    return int(data + training + fisher + kernels + KEPT_BYTES)
 
 
 def seconds_needed(config: TrainingConfig, shape: Shape, samples: int) -> float:
@@ -65,7 +71,7 @@ def seconds_needed(config: TrainingConfig, shape: Shape, samples: int) -> float:
     batch = min(config.batch_size, samples)
     steps = -(-samples // batch)
     layers = shape.depth - 1 + shape.dim / shape.width
-    product = _seconds_of_product(batch, shape.width, shape.width, config.dtype) + CALLS * SECONDS_OF_CALL
+    product = seconds_of_product(batch, shape.width, shape.width, config.dtype) + CALLS * SECONDS_OF_CALL
     return config.epochs * steps * layers * 3 * product * STEP_FACTOR * EVALUATION_FACTOR
 
 
@@ -74,20 +80,8 @@ def measurement_seconds(config: TrainingConfig, shape: Shape) -> float:
     rows = config.fisher_samples * shape.outputs
     size = min(rows, 500)
     # The eigenvalues of the Gram matrix take about as long as three products of its size.
-    eigenvalues = 3 * _seconds_of_product(size, size, size, "float64") * (rows / size) ** 3
-    gram = shape.depth * _seconds_of_product(size, shape.width, size, "float64") * (rows / size) ** 2
-    jacobians = (
-        config.jacobian_samples * shape.depth * _seconds_of_product(shape.width, shape.width, shape.width, "float64")
-    )
-    return eigenvalues + gram + jacobians
-
-
-def _seconds_of_product(rows: int, inner: int, columns: int, dtype: str) -> float:
-    x, W = np.ones((rows, inner), dtype=dtype), np.ones((inner, columns), dtype=dtype)
-    return min(_seconds_of_call(x, W) for _ in range(5))
-
-
-def _seconds_of_call(x: np.ndarray, W: np.ndarray) -> float:
-    start = time.perf_counter()
-    _ = x @ W
-    return time.perf_counter() - start
+    eigenvalues = 3 * seconds_of_product(size, size, size) * (rows / size) ** 3
+    kernel_rows = config.jacobian_samples * shape.outputs
+    grams = shape.depth * seconds_of_product(size, shape.width, size) * (rows**2 + kernel_rows**2) / size**2
+    jacobians = config.jacobian_samples * shape.depth * seconds_of_product(shape.width, shape.width, shape.width)
+    return eigenvalues + grams + jacobians

@@ -34,7 +34,7 @@ def train(
     resume : bool
         Go on from the checkpoint in `folder`, to the same bits as if there had been no break.
     max_memory : int, optional
-        Refuse a run that needs more bytes.
+        Refuse a run that needs more bytes; without it, more than the machine has.
     progress : callable, optional
         Called as ``progress(epoch, epochs)``.
 

@@ -5,8 +5,9 @@ import time
 import numpy as np
 
 from meanfield.expressions import as_nonlinearity
+from meanfield.memory import refuse_memory
 from verify.training.configuration import TrainingConfig
-from verify.training.cost import memory_needed, refuse_memory
+from verify.training.cost import RUN, fitted, memory_needed
 from verify.training.data import load as load_data
 from verify.training.journal import Journal
 from verify.training.losses import loss_named
@@ -30,6 +31,7 @@ class Training:
     config : TrainingConfig
         With sigma_w and sigma_b.
     max_memory : int, optional
+        Refuse a run that needs more bytes; without it, more than the machine has.
 
     Attributes
     ----------
@@ -40,11 +42,11 @@ class Training:
     """
 
     def __init__(self, config: TrainingConfig, *, max_memory: int | None = None) -> None:
-        self.config = config
         data = load_data(config.data, config.data_path)
+        self.config = config = fitted(config, len(data.train_inputs))
         self.shape = Shape(dim=data.dim, width=config.width, depth=config.depth, outputs=data.classes)
         samples = len(data.train_inputs) + len(data.test_inputs)
-        refuse_memory(memory_needed(config, self.shape, samples), max_memory)
+        refuse_memory(memory_needed(config, self.shape, samples), max_memory, RUN)
         self.data = data.scaled(config.q_star, config.dtype)
         self.phi = as_nonlinearity(config.phi)
         self.loss = loss_named(config.loss)
@@ -53,8 +55,7 @@ class Training:
         self.blocks = self._drawn()
         self._weights = {name: np.empty_like(self.blocks[name]) for name in MANIFOLD}
         self._gradients = {name: np.empty_like(block) for name, block in self.blocks.items()}
-        rows = min(config.batch_size, len(self.data.train_inputs))
-        self._workspace = Workspace(self.layers(), rows, np.dtype(config.dtype))
+        self._workspace = Workspace(self.layers(), config.batch_size, np.dtype(config.dtype))
         self.memory = {name: self.optimiser.start(self._space(name), block) for name, block in self.blocks.items()}
         self.probe = Probe(
             inputs=self.data.train_inputs[: config.fisher_samples].astype(np.float64),

@@ -16,7 +16,7 @@ import verify
 from meanfield.errors import InvalidParameterError
 from meanfield.store import MISSING
 from verify.training.configuration import TrainingConfig
-from verify.training.cost import memory_needed, seconds_needed
+from verify.training.cost import fitted, memory_needed, predicted_cost, seconds_needed
 from verify.training.loop import _checkpoint, train
 from verify.training.parameters import Shape
 from verify.training.record import SERIES
@@ -333,6 +333,19 @@ def test_memory_is_predicted_and_refused():
     with pytest.raises(InvalidParameterError, match="max_memory must be at least"):
         train(TINY, max_memory=needed // 2)
     train(replace(TINY, epochs=0), max_memory=needed)
+    assert memory_needed(replace(TINY, jacobian_samples=2000), shape, 2500) > needed + 8 * 2 * 20_000**2
+    for change in ({"width": 10**6}, {"width": 10**12}, {"depth": 10**6, "width": 1000}):
+        for run in (train, predicted_cost):
+            with pytest.raises(InvalidParameterError, match=r"must fit into the machine's .* GB of memory, needs"):
+                run(replace(TINY, **change))
+
+
+def test_no_batch_and_no_probe_holds_more_than_all_inputs():
+    large = replace(TINY, batch_size=10**12, fisher_samples=10**9, jacobian_samples=70)
+    assert fitted(large, 60) == replace(TINY, batch_size=60, fisher_samples=60, jacobian_samples=60)
+    assert fitted(TINY, 60) == replace(TINY, batch_size=60)
+    run = Training(replace(TINY, **point(), batch_size=10**12))
+    assert run.config.batch_size == len(run.data.train_inputs)
 
 
 MEASURE = """
@@ -367,10 +380,10 @@ def test_the_predicted_memory_covers_what_is_used():
 def test_the_predicted_time_has_the_right_size():
     config = replace(TINY, depth=8, width=64, epochs=2, batch_size=200, sigma_w=1.2, sigma_b=0.1, measure_every=100)
     run = Training(config)
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(3):
         run.advance()
-    used = time.perf_counter() - start
+    used = time.process_time() - start
     predicted = seconds_needed(config, run.shape, 2000)
     assert used / 30 <= predicted <= 30 * used
 

@@ -27,12 +27,18 @@ class Prediction:
     bytes_each: int
 
 
-def predict_cost(plan: Plan) -> Prediction:
-    """Time and memory of `plan`, from the size of the data and the time of one matrix product measured now."""
+def predict_cost(plan: Plan, max_memory: float | None = None) -> Prediction:
+    """Time and memory of `plan`, from the size of the data and the time of one matrix product measured now.
+
+    Raises
+    ------
+    InvalidParameterError
+        One worker needs more memory than allowed, or than the machine has.
+    """
     trials = plan.trials()
     runs = len(plan.groups) * len(plan.q_star) * plan.seeds
-    _, trial_seconds = predicted_cost(trials[0].config)
-    bytes_each, run_seconds = predicted_cost(plan.training)
+    _, trial_seconds = predicted_cost(trials[0].config, max_memory)
+    bytes_each, run_seconds = predicted_cost(plan.training, max_memory)
     return Prediction(
         tasks=len(trials) + runs,
         core_seconds=len(trials) * trial_seconds + runs * run_seconds,

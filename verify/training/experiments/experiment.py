@@ -13,7 +13,6 @@ from meanfield.arguments import scalar
 from meanfield.results import Result
 from meanfield.store import Store
 from meanfield.sweeps import sweep
-from verify.training.cost import refuse_memory
 from verify.training.data import load as load_data
 from verify.training.experiments.claims import Claim, judge
 from verify.training.experiments.cost import predict_cost
@@ -68,7 +67,7 @@ def experiment(
     resume : bool
         Go on with the runs that `folder` lacks, to the same bits as if there had been no break.
     max_memory : int, optional
-        Refuse the plan if one worker needs more bytes.
+        Refuse the plan if one worker needs more bytes; without it, more than the machine has.
     executor : concurrent.futures.Executor, optional
         Runs are shared out to it; the numbers do not depend on it.
     progress : callable, optional
@@ -94,7 +93,7 @@ def experiment(
     ----------
     .. [1] P. A. Sokol, I. M. Park, arXiv:1810.03785, section 4.
     """
-    refuse_memory(predict_cost(plan).bytes_each, max_memory)
+    predict_cost(plan, max_memory)
     place = None if folder is None else Path(folder)
     trials = plan.trials()
     tried = _records("search", plan, trials, place, resume, executor, progress)
