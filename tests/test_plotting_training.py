@@ -66,6 +66,16 @@ def test_a_course_leaves_out_what_was_not_measured(tables):
     assert ax.get_title(loc="left").replace("\n", "") == HOSTILE
 
 
+def test_zeros_and_what_nearly_overflows_have_no_place_on_a_logarithmic_axis(tables):
+    values = tables.courses["lambda_max"].copy()
+    values[tables.courses["epoch"] == 0] = 0.0
+    values[0] = 1e300
+    extreme = SimpleNamespace(courses={**tables.courses, "lambda_max": values})
+    ax = plot_course(extreme, "lambda_max", "euclidean")
+    ax.figure.canvas.draw()
+    assert ax.lines[0].get_xdata().tolist() == [5]
+
+
 def test_the_start_has_a_point_for_every_distinct_network(tables):
     ax = plot_curvature_at_start(tables)
     assert sum(len(line.get_xdata()) for line in ax.lines) == 2 * 2 * 3

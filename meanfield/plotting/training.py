@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 GRID = "#dddddd"
+LARGEST = 1e100  # of what is drawn: the margins of a logarithmic axis overflow beyond
 MARKERS = {"euclidean": "o", "stiefel": "s", "oblique": "^", "linear": "x"}
 QUANTITIES = {
     "train_loss": "training loss",
@@ -69,7 +70,8 @@ def plot_course(tables, column: str, group: str, *, title: str | None = None, ax
     ax = axes_for(ax, (4.2, 3.4))
     table = tables.courses
     for q, colour in _colours(table["q_star"]).items():
-        rows = (table["group"] == group) & (table["q_star"] == q) & np.isfinite(table[column])
+        drawn = (table[column] > 1 / LARGEST) & (table[column] < LARGEST)
+        rows = (table["group"] == group) & (table["q_star"] == q) & drawn
         epochs = np.unique(table["epoch"][rows])
         columns = [table[column][rows & (table["epoch"] == epoch)] for epoch in epochs]
         middle = [np.exp(np.mean(np.log(values))) for values in columns]
