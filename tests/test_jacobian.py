@@ -1,5 +1,6 @@
 """Spectra of J J^T against published values, closed forms, an independent solver and simulated networks."""
 
+import itertools
 import json
 import math
 import pickle
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 
 import meanfield as mf
+from meanfield.activations import CATALOGUE
 from meanfield.errors import InvalidParameterError, NoFixedPointError, NonlinearityError, Status
 from meanfield.freeprob import FreeProduct, Spectrum, Wishart
 from meanfield.layer_laws import layer_laws, slope_law
 from tests import oracles_spectra as oracle
+from tests.spectral_cases import PHASES, spectrum_of, wrong_integrals
 
 SLOPES = {
     "tanh": (lambda x: 1 / np.cosh(x) ** 2, ()),
@@ -105,6 +108,7 @@ class TestEdges:
         assert abs(spectrum.moment(1) / spectrum.mean - 1) < 1e-8
 
 
+ENSEMBLES = ("gaussian", "orthogonal")
 CASES = [
     ("tanh", 2.5, 0.3),
     ("tanh", 0.7, 0.3),
@@ -121,9 +125,18 @@ CASES = [
 
 
 class TestDensities:
-    @pytest.mark.parametrize(("phi", "sigma_w", "sigma_b"), CASES)
-    @pytest.mark.parametrize("depth", [1, 3, 100])
-    @pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+    @pytest.mark.parametrize(
+        ("phi", "phase", "depth", "weights"),
+        list(zip(CATALOGUE, *map(itertools.cycle, (PHASES, (10, 100, 1, 2, 3), ENSEMBLES)), strict=False)),
+    )
+    def test_catalogue(self, phi, phase, depth, weights):
+        """A sample: tests/benchmarks/test_spectra.py has all the others."""
+        assert wrong_integrals(spectrum_of(phi, phase, depth, weights)) == {}
+
+    @pytest.mark.parametrize(
+        ("phi", "sigma_w", "sigma_b", "depth", "weights"),
+        [(*case, depth, ENSEMBLES[(i + j) % 2]) for i, case in enumerate(CASES) for j, depth in enumerate((1, 3, 100))],
+    )
     def test_mass_mean_variance(self, phi, sigma_w, sigma_b, depth, weights):
         spectrum = mf.jacobian_spectrum(phi, sigma_w, sigma_b, depth=depth, weights=weights)
         point = mf.fixed_point(phi, sigma_w, sigma_b)

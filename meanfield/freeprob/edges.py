@@ -137,7 +137,7 @@ def log_top(product: FreeProduct, edge: Edge) -> float:
     tops = np.array([law.top for law in product.laws])
     if not any(tail and w < top for tail, w, top in zip(tails, edge.w, tops, strict=True)):
         return edge.log_z
-    return math.inf if np.isinf(tops).any() else _image(product, tops, np.argmin)
+    return math.inf if np.isinf(tops).any() else _image(product, tops, np.nanargmin)
 
 
 def log_bottom(product: FreeProduct, edge: Edge | None) -> float:
@@ -148,15 +148,15 @@ def log_bottom(product: FreeProduct, edge: Edge | None) -> float:
     bottoms = np.array([law.bottom for law in product.laws])
     if not any(tail and w > bottom for tail, w, bottom in zip(tails, edge.w, bottoms, strict=True)):
         return edge.log_z
-    return -math.inf if (bottoms == 0).any() else _image(product, bottoms, np.argmax)
+    return -math.inf if (bottoms == 0).any() else _image(product, bottoms, np.nanargmax)
 
 
 def _image(product: FreeProduct, places: np.ndarray, first) -> float:
     found = [law.transform(np.array([x + 0j])) for law, x in zip(product.laws, places, strict=True)]
-    reference = int(first([t.M[0].real for t in found]))
+    reference = int(first([t.M[0].real for t in found]))  # nan at a point mass, where M is infinite
     w = places.copy()
     for j, law in enumerate(product.laws):
         if j != reference:
-            outside = (places[j], math.inf) if first is np.argmin else (-math.inf, places[j])
+            outside = (places[j], math.inf) if first is np.nanargmin else (-math.inf, places[j])
             w[j] = same_M(Table.of(law, *outside), found[reference])[0]
     return log_z_at(product, w[:, None])
