@@ -43,20 +43,23 @@ def predicted_cost(config: TrainingConfig, max_memory: float | None = None) -> t
     config = fitted(config, len(data.train_inputs))
     shape = Shape(dim=data.dim, width=config.width, depth=config.depth, outputs=data.classes)
     samples = len(data.train_inputs)
-    needed = memory_needed(config, shape, samples + len(data.test_inputs))
+    needed = memory_needed(config, shape, samples + len(data.test_inputs), data.train_inputs.itemsize)
     refuse_memory(needed, max_memory, RUN)
     measured = min(config.epochs + 1, 3 + config.epochs // config.measure_every)
     seconds = seconds_needed(config, shape, samples) + measured * measurement_seconds(config, shape)
     return needed, seconds
 
 
-def memory_needed(config: TrainingConfig, shape: Shape, samples: int) -> int:
-    """Bytes that a run holds at its peak, `samples` training and test inputs included."""
+def memory_needed(config: TrainingConfig, shape: Shape, samples: int, stored: int = 8) -> int:
+    """Bytes that a run holds at its peak.
+
+    `samples` training and test inputs included, each entry of `stored` bytes as it was loaded.
+    """
     word = np.dtype(config.dtype).itemsize
     hidden = shape.depth * shape.width
     parameters = shape.dim * shape.width + (shape.depth - 1) * shape.width**2 + hidden + shape.outputs * shape.width
-    # Scaling the inputs takes two float64 copies; afterwards one stays, in the run's own type.
-    data = samples * shape.dim * (2 * 8 + word)
+    # As they were loaded, as they are tested for being finite, and scaled.
+    data = samples * shape.dim * (stored + 1 + word)
     batch = min(config.batch_size, samples)
     training = word * (PARAMETER_COPIES * parameters + 2 * batch * (hidden + shape.dim + shape.width))
     rows = config.fisher_samples * shape.outputs

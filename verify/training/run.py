@@ -46,7 +46,7 @@ class Training:
         self.config = config = fitted(config, len(data.train_inputs))
         self.shape = Shape(dim=data.dim, width=config.width, depth=config.depth, outputs=data.classes)
         samples = len(data.train_inputs) + len(data.test_inputs)
-        refuse_memory(memory_needed(config, self.shape, samples), max_memory, RUN)
+        refuse_memory(memory_needed(config, self.shape, samples, data.train_inputs.itemsize), max_memory, RUN)
         self.data = data.scaled(config.q_star, config.dtype)
         self.phi = as_nonlinearity(config.phi)
         self.loss = loss_named(config.loss)

@@ -1,6 +1,7 @@
 """A classification task in memory: inputs, one-hot targets, and where they come from."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from meanfield.errors import InvalidParameterError
 
 __all__ = ["Dataset", "classification"]
+
+ROWS = 1000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,15 +51,27 @@ class Dataset:
         Centred by the mean training image: without it, all images point in nearly the same direction.
         """
         centre = self.train_inputs.mean(axis=0, dtype=np.float64)
-        centred = self.train_inputs - centre
-        factor = np.sqrt(mean_square / np.mean(np.square(centred)))
+        total = sum(np.square(part - centre).sum() for part in _blocks(self.train_inputs))
+        factor = np.sqrt(mean_square * self.train_inputs.size / total)
+
+        def scaled(inputs: np.ndarray) -> np.ndarray:
+            found = np.empty(inputs.shape, dtype)
+            for part, into in zip(_blocks(inputs), _blocks(found), strict=True):
+                into[...] = factor * (part - centre)
+            return found
+
         return replace(
             self,
-            train_inputs=(factor * centred).astype(dtype, copy=False),
+            train_inputs=scaled(self.train_inputs),
             train_targets=self.train_targets.astype(dtype, copy=False),
-            test_inputs=(factor * (self.test_inputs - centre)).astype(dtype, copy=False),
+            test_inputs=scaled(self.test_inputs),
             test_targets=self.test_targets.astype(dtype, copy=False),
         )
+
+
+def _blocks(inputs: np.ndarray) -> Iterator[np.ndarray]:
+    """A few inputs at a time: in double precision, all images of a data set take eight times their size."""
+    return (inputs[start : start + ROWS] for start in range(0, len(inputs), ROWS))
 
 
 def classification(name: str, train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]) -> Dataset:
