@@ -30,11 +30,11 @@ def command(phi, widths, sigma_b, weights, seed, as_json, output) -> None:
     import numpy as np
 
     import meanfield as mf
-    from meanfield.cli.long_runs import refuse_memory
+    from meanfield.memory import refuse_memory
 
     nonlinearity = mf.as_nonlinearity(phi)
     # The matrices, their copy in the file's bytes and, before that, one that is decomposed.
-    refuse_memory(8 * 3 * sum(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(widths)))
+    refuse_memory(8 * 3 * sum(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(widths)), None, "the network")
     sigma_w = mf.gain(nonlinearity, sigma_b=sigma_b)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", mf.UnstableCriticalPointWarning)  # said once by the line above

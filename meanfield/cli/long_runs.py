@@ -1,7 +1,5 @@
 """What the commands of long runs share: a bound on memory, a folder to go on from, a bar of epochs."""
 
-import math
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -11,18 +9,9 @@ from typing import Any
 
 import click
 
-from meanfield.errors import InvalidParameterError
+from meanfield.memory import refuse_memory
 
-__all__ = [
-    "LONG",
-    "MemorySize",
-    "announce",
-    "epoch_bar",
-    "folder_options",
-    "kept_in",
-    "machine_memory",
-    "refuse_memory",
-]
+__all__ = ["LONG", "MemorySize", "announce", "epoch_bar", "folder_options", "kept_in"]
 
 LONG = 10.0  # seconds from which a run is announced
 
@@ -60,34 +49,10 @@ def folder_options(what: str) -> Callable[[Callable], Callable]:
     return decorate
 
 
-def machine_memory() -> float:
-    """Bytes of this machine's memory; inf where it does not tell."""
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):
-        return math.inf
-
-
-def refuse_memory(needed: float) -> None:
-    """Refuse, before the start, what needs more bytes than this machine has.
-
-    Raises
-    ------
-    InvalidParameterError
-        With both figures.
-    """
-    present = machine_memory()
-    if needed > present:
-        raise InvalidParameterError(
-            f"the sizes must fit the {present / 1e9:.3g} GB of memory of this machine, "
-            f"got sizes that need {needed / 1e9:.6g} GB"
-        )
-
-
 def announce(needed: int, seconds: float, max_memory: int | None) -> None:
     """Memory in bytes and time on one core, on stderr before the start, if it will take long and is not refused."""
     if max_memory is None:
-        refuse_memory(needed)
+        refuse_memory(needed, None, "this run")
     if seconds >= LONG and (max_memory is None or needed <= max_memory):
         click.echo(f"This takes about {seconds:.0f} s on one core and {needed / 1e9:.1f} GB of memory.", err=True)
 

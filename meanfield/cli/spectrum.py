@@ -62,8 +62,8 @@ def command(
     """
     import meanfield as mf
     from meanfield.arguments import scalar
-    from meanfield.cli.long_runs import refuse_memory
     from meanfield.cli.pool import pool
+    from meanfield.memory import refuse_memory
 
     nonlinearity = mf.as_nonlinearity(phi)
     if as_map:
@@ -76,7 +76,7 @@ def command(
     if simulate:
         scalar("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
         # The singular values of all networks, and one network: a product, its factors and their decomposition.
-        refuse_memory(8 * (networks * sum(width) + 8 * max(width) ** 2))
+        refuse_memory(8 * (networks * sum(width) + 8 * max(width) ** 2), None, "the simulation")
         with pool(workers, "simulated networks") as executor:
             points = [
                 simulated_beside(
