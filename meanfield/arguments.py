@@ -10,8 +10,8 @@ from meanfield.errors import InvalidParameterError
 
 __all__ = ["broadcast", "choice", "integer", "interval", "scalar", "seed_sequence", "sequence"]
 
-# Sizes that hold for an argument of the name wherever it is taken: squares inside double precision, layers in memory.
-SIZES = {"sigma_w": (1e-150, 1e150), "sigma_b": (1e-150, 1e150)}
+# What holds for an argument of the name wherever it is taken: squares inside double precision, layers in memory.
+LARGEST = {"sigma_w": 1e150, "sigma_b": 1e150}
 MOST = {"depth": 10**6}
 MOST_COUNTED = 2**53  # integers beyond are not told apart in float64
 
@@ -38,7 +38,7 @@ def interval(
     Raises
     ------
     InvalidParameterError
-        Not real numbers, empty, not finite, outside the interval, or of a size at which squares leave double precision.
+        Not real numbers, empty, not finite, outside the interval, or so large that squares leave double precision.
     """
     array = _real(name, value)
     if array.size == 0:
@@ -50,14 +50,12 @@ def interval(
     if not inside.all():
         rule = _bounds_rule(low, high, open_low, open_high)
         raise InvalidParameterError(f"{name} must be {rule}, got {array[~inside].flat[0]}")
-    if name in SIZES:
-        least, most = SIZES[name]
-        bad = (array != 0) & ~((np.abs(array) >= least) & (np.abs(array) <= most))
-        if bad.any():
-            raise InvalidParameterError(
-                f"{name} must be {'' if open_low else '0 or '}from {least:g} to {most:g}, for its square is formed in "
-                f"double precision, got {array[bad].flat[0]}"
-            )
+    large = array > LARGEST.get(name, math.inf)
+    if large.any():
+        raise InvalidParameterError(
+            f"{name} must be <= {LARGEST[name]:g}, for its square is formed in double precision, got "
+            f"{array[large].flat[0]}"
+        )
     return array
 
 

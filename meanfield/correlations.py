@@ -54,7 +54,7 @@ def correlation_fixed_point(
         chord = (V - kernel) / (q * _gap(theta))
         if chord >= sigma_w**-2:
             return _far(terms, sigma_w, sigma_b, q, chi_1)
-        panels = panel_count(phi.derivative, phi.kinks_between, q)
+        panels = panel_count(phi.derivative, phi.breaks_between, q)
         if panels <= MANY_PANELS:
             break
         if panels > MOST_PANELS and count == REACHES[-1][0]:
@@ -118,7 +118,7 @@ def _near(
     low, high = 0.0, far
     # A kink makes the chord linear in theta near 0, where it is mu_1.
     theta = min(far * (chi_1 - 1) * target / max(chi_1 * target - far_chord, EPS * target), far * (1 - EPS))
-    given = phi.function, phi.derivative, phi.kinks_between
+    given = phi.function, phi.derivative, phi.breaks_between
     for _ in range(60):
         chord, derivative = rough_chord_and_product(*given, _gap(theta), q)
         low, high = (theta, high) if chord > target else (low, theta)

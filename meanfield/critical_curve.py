@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
-from meanfield.gaussian_moments import evaluate, germ, profile, scan
+from meanfield.gaussian_moments import FAR, TOP, evaluate, germ, profile, refuse_infinite, scan
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
 
 __all__ = [
+    "LEAST",
     "critical_curve",
     "lengths_at_sigma_b",
     "lengths_at_sigma_w",
@@ -21,6 +22,7 @@ __all__ = [
     "stability_onset",
 ]
 
+LEAST = 1e-300  # of mu_1: sigma_w^2 = 1/mu_1 is within double precision
 Curve = Callable[[np.ndarray], np.ndarray]
 
 
@@ -39,13 +41,14 @@ class CriticalCurve:
 
     def defined_at(self, phi: Nonlinearity, q: float) -> bool:
         values, bounds = evaluate(phi, np.array([q]))
-        return bool(values[1, 0] > 0 and values[4, 0] >= -bounds[4, 0])
+        refuse_infinite(phi, np.array([q]), bounds[:2])
+        return bool(values[1, 0] > LEAST and values[4, 0] >= -bounds[4, 0])
 
 
 @functools.lru_cache(maxsize=256)
 def critical_curve(phi: Nonlinearity) -> CriticalCurve:
     table = profile(phi)
-    usable = table.row("mu_1") > 1e-300  # phi' vanishes at the scale of a small q (a dead zone): no line there
+    usable = table.row("mu_1") > LEAST  # phi' vanishes at the scale of a small q (a dead zone): no line there
     q, mu_1 = table.q[usable], table.row("mu_1")[usable]
     ratio, bound = table.row("critical_ratio")[usable], table.bound("critical_ratio")[usable]
     sigma_w, variance = mu_1**-0.5, np.where(np.abs(ratio) <= bound, 0.0, ratio) / mu_1
@@ -108,6 +111,26 @@ def _crossings(function: Curve, q: np.ndarray, values: np.ndarray, target: float
     return found
 
 
+def _far_crossing(phi: Nonlinearity, function: Curve, values: np.ndarray, target: float) -> list[float]:
+    """The length beyond the profile at which function(q) = target, if there is one, from the values along the curve."""
+    table = profile(phi)
+    if table.end != TOP or not values.size:
+        return []
+
+    def excess(t: float) -> float:
+        return float(function(np.exp([t]))[0]) - target
+
+    low = float(table.q[-1])
+    for high in FAR:
+        here = excess(math.log(high))
+        if not math.isfinite(here):
+            break
+        if (here > 0) != (values[-1] > target):
+            return [math.exp(brentq(excess, math.log(low), math.log(high), xtol=EPS, rtol=4 * EPS))]
+        low = high
+    return []
+
+
 # Chebyshev points of [-1, 1], both ends among them, and the matrix from values there to powers of s in [-1, 1].
 _POINTS = -np.cos(np.pi * np.arange(13) / 12)
 _POWERS = np.linalg.inv(np.vander(_POINTS))
@@ -151,7 +174,9 @@ def lengths_at_sigma_b(phi: Nonlinearity, sigma_b: float) -> list[float]:
         return lengths + _crossings(functools.partial(_variance, phi), curve.q[known], curve.variance[known], 0.0)
     if starts_at_origin and curve.q.size and curve.variance[0] > sigma_b**2:
         return [_below_profile(phi, sigma_b)]
-    return _crossings(functools.partial(_variance, phi), curve.q, curve.variance, sigma_b**2)
+    variance = functools.partial(_variance, phi)
+    found = _crossings(variance, curve.q, curve.variance, sigma_b**2)
+    return found + _far_crossing(phi, variance, curve.variance, sigma_b**2)
 
 
 def _below_profile(phi: Nonlinearity, sigma_b: float) -> float:
@@ -169,7 +194,8 @@ def lengths_at_sigma_w(phi: Nonlinearity, sigma_w: float) -> list[float]:
     at_zero, bounds = evaluate(phi, np.zeros(1))
     if germ(phi)[0] == 0 and abs(sigma_w**2 * at_zero[1, 0] - 1) <= sigma_w**2 * bounds[1, 0] + 8 * EPS:
         lengths.append(0.0)
-    found = _crossings(functools.partial(_sigma_w, phi), curve.q, curve.sigma_w, sigma_w)
+    width = functools.partial(_sigma_w, phi)
+    found = _crossings(width, curve.q, curve.sigma_w, sigma_w) + _far_crossing(phi, width, curve.sigma_w, sigma_w)
     return lengths + [q for q in found if curve.defined_at(phi, q) and not (lengths and q < 1e-10)]
 
 

@@ -1,5 +1,7 @@
 """The critical line: pairs (sigma_w, sigma_b) at whose fixed point the correlation map has slope one."""
 
+import contextlib
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -7,6 +9,7 @@ import numpy as np
 
 from meanfield.arguments import interval, scalar
 from meanfield.critical_curve import (
+    LEAST,
     critical_curve,
     lengths_at_sigma_b,
     lengths_at_sigma_w,
@@ -14,9 +17,15 @@ from meanfield.critical_curve import (
     stability_onset,
 )
 from meanfield.equilibria import is_stable, signs_beside
-from meanfield.errors import InvalidParameterError, NoCriticalPointError, Status, UnstableCriticalPointWarning
+from meanfield.errors import (
+    InvalidParameterError,
+    NoCriticalPointError,
+    NonlinearityError,
+    Status,
+    UnstableCriticalPointWarning,
+)
 from meanfield.expressions import as_nonlinearity
-from meanfield.gaussian_moments import PROFILE_RANGE, evaluate, profile, refuse_infinite, scan
+from meanfield.gaussian_moments import PROFILE_RANGE, TOP, evaluate, profile, scan
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
 from meanfield.results import Result
@@ -156,18 +165,20 @@ def critical_points(phi, *, sigma_b=None, sigma_w=None, q_star=None) -> tuple[Cr
     nonlinearity = as_nonlinearity(phi)
     name, value = _the_one_given(sigma_b=sigma_b, sigma_w=sigma_w, q_star=q_star)
     target = scalar(name, value, low=0.0, open_low=name == "sigma_w")
-    curve = critical_curve(nonlinearity)
-    if name == "q_star":
-        lengths = [target] if curve.defined_at(nonlinearity, target) else []
-    elif curve.degenerate:
-        lengths = [1.0] if meets_degenerate_line(nonlinearity, name, target) else []
-    elif name == "sigma_b":
-        lengths = lengths_at_sigma_b(nonlinearity, target)
-    else:
-        lengths = lengths_at_sigma_w(nonlinearity, target)
+    lengths = _lengths(nonlinearity, name, target)
     if not lengths:
         raise NoCriticalPointError(_nowhere_message(nonlinearity, name, target))
     return tuple(_at_length(nonlinearity, q, name, target) for q in lengths)
+
+
+def _lengths(phi: Nonlinearity, name: str, target: float) -> list[float]:
+    """Every q_star at which the argument `name` has the value `target`, increasing."""
+    curve = critical_curve(phi)
+    if name == "q_star":
+        return [target] if curve.defined_at(phi, target) else []
+    if curve.degenerate:
+        return [1.0] if meets_degenerate_line(phi, name, target) else []
+    return lengths_at_sigma_b(phi, target) if name == "sigma_b" else lengths_at_sigma_w(phi, target)
 
 
 def critical_line(phi, *, q_star=None, sigma_b=None) -> CriticalLine:
@@ -184,7 +195,8 @@ def critical_line(phi, *, q_star=None, sigma_b=None) -> CriticalLine:
     Returns
     -------
     CriticalLine
-        Of the shape given; nan and Status.NO_CRITICAL_POINT where there is none.
+        Of the shape given; nan and Status.NO_CRITICAL_POINT where there is none, Status.MOMENT_NOT_FINITE where the
+        Gaussian moments are infinite.
 
     Raises
     ------
@@ -201,14 +213,20 @@ def critical_line(phi, *, q_star=None, sigma_b=None) -> CriticalLine:
     given = interval(name, value, low=0.0)
     if name == "q_star":
         return _line_at_lengths(nonlinearity, given, name, given)
-    lengths = np.full(given.shape, np.nan)
-    for index in np.ndindex(given.shape):
-        try:
-            points = critical_points(nonlinearity, sigma_b=given[index])
-        except NoCriticalPointError:
-            continue
-        lengths[index] = next((p for p in points if p.stable), points[0]).q_star
-    return _line_at_lengths(nonlinearity, lengths, name, given)
+    groups = [_lengths(nonlinearity, name, target) or [math.nan] for target in given.ravel().tolist()]
+    sizes = [len(group) for group in groups]
+    line = _line_at_lengths(nonlinearity, np.concatenate(groups), name, np.repeat(given.ravel(), sizes))
+    starts = np.cumsum([0, *sizes[:-1]])
+    chosen = [
+        start + int(np.argmax(line.stable[start : start + size])) for start, size in zip(starts, sizes, strict=True)
+    ]
+    return _picked(line, np.array(chosen).reshape(given.shape))
+
+
+def _picked(line: CriticalLine, index: np.ndarray) -> CriticalLine:
+    """The points of the line at these indices, in their shape."""
+    columns = {name: column[index] for name, column in vars(line).items() if name != "errors"}
+    return CriticalLine(**columns, errors={name: bound[index] for name, bound in line.errors.items()})
 
 
 def _the_one_given(**arguments) -> tuple[str, object]:
@@ -242,9 +260,11 @@ def _line_at_lengths(phi: Nonlinearity, lengths: np.ndarray, name: str, target: 
     known = np.isfinite(q)
     values, bounds = np.full((5, q.size), np.nan), np.full((5, q.size), np.inf)
     if known.any():
-        values[:, known], bounds[:, known] = evaluate(phi, q[known])
-        refuse_infinite(phi, q[known], bounds[:2, known])
-    exists = known & (values[1] > 0) & (values[4] >= -bounds[4])
+        # Where nothing is finite within reach of any q, the bounds stay infinite.
+        with contextlib.suppress(NonlinearityError):
+            values[:, known], bounds[:, known] = evaluate(phi, q[known])
+    finite = np.isfinite(bounds[:2]).all(axis=0)
+    exists = finite & (values[1] > LEAST) & (values[4] >= -bounds[4])
     degenerate = critical_curve(phi).degenerate
     with np.errstate(all="ignore"):
         rows, row_bounds = _explicit(q, values, bounds)
@@ -261,7 +281,10 @@ def _line_at_lengths(phi: Nonlinearity, lengths: np.ndarray, name: str, target: 
     for i in np.flatnonzero(exists):
         stable[i] = _is_stable(phi, float(q[i]), float(sigma_w[i]), float(alpha[i]), float(alpha_error[i]))
     status = np.array([Status.NO_CRITICAL_POINT] * q.size, dtype=object)  # np.full would make it an int
+    status[known & ~finite] = Status.MOMENT_NOT_FINITE
+    loose = ~((sigma_w_error <= 1e-6 * sigma_w) & (q_error <= 1e-6 * q))
     status[exists] = Status.EVERY_Q_FIXED if degenerate else Status.CONVERGED
+    status[exists & loose] = Status.LOW_ACCURACY
 
     def shaped(**found: np.ndarray) -> dict[str, np.ndarray]:
         return {name: np.where(exists, row, np.nan).reshape(lengths.shape) for name, row in found.items()}
@@ -314,13 +337,13 @@ def _is_stable(phi: Nonlinearity, q: float, sigma_w: float, alpha: float, bound:
         return alpha < 1
     if critical_curve(phi).degenerate:
         return True
-    # alpha = 1: the sign of the drift sigma_w^2 V(x) + sigma_b^2 - x at the nearest lengths where it is not 0.
+    # alpha = 1: the sign of the drift sigma_w^2 V(x) + sigma_b^2 - x at the nearest lengths where it is not 0. It is
+    # divided by sigma_w^2, which is huge where phi' vanishes near 0.
     table = profile(phi)
-    V, V_bound = table.row("V"), table.bound("V")
-    here = sigma_w**2 * float(evaluate(phi, np.array([q]))[0][0, 0]) if q else 0.0
-    with np.errstate(over="ignore"):  # a dead zone's sigma_w beyond 1e150: the sign of inf is right
-        drift = sigma_w**2 * V - here - (table.q - q)
-        sign = np.where(np.abs(drift) <= sigma_w**2 * V_bound + ULPS * (table.q + q), 0, np.sign(drift))
+    here = float(evaluate(phi, np.array([q]))[0][0, 0]) if q else 0.0
+    drift = table.row("V") - here - (table.q - q) / sigma_w**2
+    noise = table.bound("V") + ULPS * (table.q + q) / sigma_w**2
+    sign = np.where(np.abs(drift) <= noise, 0, np.sign(drift))
     return is_stable(1.0, 0.0, *signs_beside(table.q, sign, q))
 
 
@@ -340,14 +363,18 @@ def _nowhere_message(phi: Nonlinearity, name: str, target: float) -> str:
     start = f"{phi.name}: no critical point has {name} = {target:g}"
     if curve.degenerate:
         return f"{start}; the only one is sigma_w = {curve.sigma_w[0]:.6g}, sigma_b = 0, at every q_star"
+    table = profile(phi)
+    searched = f"q_star is searched up to {table.searched:.3g}" + ("" if table.end == TOP else f"; {table.end}")
     present = curve.variance >= 0
     if not present.any():
-        return f"{start}, nor any other: at every q, chi_1 = 1 would need sigma_b^2 = q - V/mu_1 < 0"
+        reason = "phi' vanishes" if not curve.q.size else "chi_1 = 1 would need sigma_b^2 = q - V/mu_1 < 0"
+        return f"{start}, nor any other: {reason} at every q up to {table.q[-1]:.3g}; {table.end}"
     q, sigma_b, sigma_w = curve.q[present], np.sqrt(curve.variance[present]), curve.sigma_w[present]
     values = {"sigma_b": sigma_b, "sigma_w": sigma_w, "q_star": q}[name]
     low, high = float(values.min()), float(values.max())
-    at_end = values.argmax() == len(q) - 1 and q[-1] >= 0.99 * PROFILE_RANGE[1]
+    if table.end == TOP and values.argmax() == len(q) - 1 and q[-1] >= table.q[-1]:
+        end = _line_at_lengths(phi, np.array([table.searched]), "q_star", np.zeros(1))
+        high = max(high, float(np.nan_to_num(getattr(end, name)[0])))
     if q[0] <= 1.01 * PROFILE_RANGE[0] and name in ("sigma_b", "q_star"):
         low = 0.0
-    bounds = f"from {low:.6g} on" if at_end else f"from {low:.6g} to {high:.6g}"
-    return f"{start}; attainable is {name} {bounds} (searched q_star up to {q[-1]:.3g})"
+    return f"{start}; attainable is {name} from {low:.6g} to {high:.6g} ({searched})"

@@ -128,7 +128,7 @@ def _numerically(phi: Nonlinearity, c: np.ndarray, q1: float, q2: float) -> tupl
         values[row, inside], errors[row, inside] = first.product(second, row, c[inside])
         poor |= errors[row, inside] > SERIES_ACCURACY * math.sqrt(first.size[row] * second.size[row])
     for i in inside[poor]:
-        found, bounds = smoothed_products(functools.partial(_rows, phi), phi.kinks_between, float(c[i]), q1, q2)
+        found, bounds = smoothed_products(functools.partial(_rows, phi), phi.breaks_between, float(c[i]), q1, q2)
         better = bounds < errors[:, i]
         values[better, i], errors[better, i] = found[better], bounds[better]
     return values, errors
@@ -144,7 +144,7 @@ def series(phi: Nonlinearity, q: float, terms: int = TERMS) -> MehlerSeries:
     scale = math.sqrt(q)
     return mehler_series(
         lambda z: _rows(phi, scale * z),
-        lambda low, high: phi.kinks_between(scale * low, scale * high) / scale,
+        lambda low, high: phi.breaks_between(scale * low, scale * high) / scale,
         terms=terms,
     )
 
@@ -160,7 +160,7 @@ def _fully_correlated(phi: Nonlinearity, sign: float, q1: float, q2: float) -> t
         return np.array([r[0] * r[4] + r[2] * r[6], r[1] * r[5] + r[3] * r[7]])
 
     def kinks(low: float, high: float) -> np.ndarray:
-        places = [np.abs(phi.kinks_between(-abs(s) * high, abs(s) * high) / s) for s in (a, b)]
+        places = [np.abs(phi.breaks_between(-abs(s) * high, abs(s) * high) / s) for s in (a, b)]
         return np.unique(np.concatenate(places))
 
     rule = HalfLineQuadrature(rows, integrands, kinks, resolving=8)

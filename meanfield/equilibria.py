@@ -10,17 +10,26 @@ from scipy.optimize import brentq
 
 from meanfield.arguments import scalar
 from meanfield.correlations import correlation_fixed_point
-from meanfield.errors import ConvergenceError, NoFixedPointError, Status
+from meanfield.errors import ConvergenceError, MeanFieldError, NoFixedPointError, Status
 from meanfield.expressions import as_nonlinearity
-from meanfield.gaussian_moments import Profile, evaluate, germ, profile, refuse_infinite, scan
+from meanfield.gaussian_moments import (
+    FAR,
+    TOP,
+    UNRESOLVED,
+    Profile,
+    evaluate,
+    germ,
+    growth,
+    profile,
+    refuse_infinite,
+    scan,
+)
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
 from meanfield.results import Result
 from meanfield.slopes import ULPS, depth_scale, depth_scale_bound, is_one, slopes_at
 
-__all__ = ["FixedPoint", "fixed_point", "fixed_points", "increasing", "is_stable", "signs_beside"]
-
-LARGEST_Q = 1e16
+__all__ = ["FixedPoint", "escapes", "fixed_point", "fixed_points", "increasing", "is_stable", "signs_beside"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,6 +101,8 @@ def fixed_points(phi, sigma_w, sigma_b) -> tuple[FixedPoint, ...]:
     ------
     InvalidParameterError
         A parameter is outside its range.
+    ConvergenceError
+        None is found, but the search had to end where q still grows.
     NonlinearityError
         E phi^2 or E phi'^2 is infinite for every q.
 
@@ -104,6 +115,8 @@ def fixed_points(phi, sigma_w, sigma_b) -> tuple[FixedPoint, ...]:
     landscape = _landscape(nonlinearity, sigma_w, sigma_b)
     if landscape.neutral:
         return (_describe(nonlinearity, sigma_w, sigma_b, 1.0, landscape),)
+    if not landscape.roots and not landscape.escapes:
+        raise ConvergenceError(_unended_message(nonlinearity, sigma_w, sigma_b, landscape), landscape.profile.searched)
     return tuple(_describe(nonlinearity, sigma_w, sigma_b, q, landscape) for q in landscape.roots)
 
 
@@ -131,7 +144,7 @@ def fixed_point(phi, sigma_w, sigma_b, *, q0=1.0) -> FixedPoint:
     NonlinearityError
         E phi^2 or E phi'^2 is infinite at a length that is reached.
     ConvergenceError
-        The length has not settled within 1000 layers; `partial` is the last one.
+        The length has not settled within 1000 layers, or still grows where the search ends; `partial` is the last one.
 
     Examples
     --------
@@ -159,7 +172,8 @@ class _Landscape:
     """The drift F(q) = sigma_w^2 V(q) + sigma_b^2 - q along the profile of phi, and its zeros.
 
     sign : (n,) sign of F, 0 within its error; rising : (n,) is the length map increasing there;
-    roots : zeros of F, increasing; neutral : F is 0 everywhere.
+    roots : zeros of F, increasing; neutral : F is 0 everywhere; escapes : what grows beyond the last root and the
+    profile grows without bound.
     """
 
     profile: Profile
@@ -167,6 +181,7 @@ class _Landscape:
     rising: np.ndarray
     roots: tuple[float, ...]
     neutral: bool
+    escapes: bool
 
     def signs_beside(self, q: float) -> tuple[int, int]:
         return signs_beside(self.profile.q, self.sign, q)
@@ -182,6 +197,14 @@ def signs_beside(grid: np.ndarray, sign: np.ndarray, q: float) -> tuple[int, int
 def increasing(q: np.ndarray, V: np.ndarray, V_slope: np.ndarray) -> np.ndarray:
     """Where V increases with q, as far as rounding lets see."""
     return q * V_slope >= -1e-12 * V
+
+
+def escapes(phi: Nonlinearity, sigma_w):
+    """Does a length that still grows where the profile ends grow without bound? Elementwise.
+
+    It does if E phi^2 grows at least as q/sigma_w^2, or beyond double precision.
+    """
+    return (sigma_w**2 * growth(phi) >= 1 - ULPS) | profile(phi).explodes
 
 
 def _drift(phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float) -> tuple[float, float]:
@@ -218,9 +241,10 @@ def _landscape(phi: Nonlinearity, sigma_w: float, sigma_b: float) -> _Landscape:
     # Slopes of 1 to rounding (flat starts, ReLU at sqrt(2)) turn nowhere.
     steepness[np.abs(steepness) <= sigma_w**2 * table.bound("V_slope") + 4 * EPS * (1 + np.abs(slope))] = 0.0
     rising = increasing(q, V, table.row("V_slope"))
-    at_origin = sigma_b == 0 and germ(phi)[0] == 0
+    at_origin = sigma_b**2 == 0 and germ(phi)[0] == 0
+    unbounded = bool(escapes(phi, sigma_w))
     if at_origin and not sign.any():
-        return _Landscape(table, sign, rising, (), True)
+        return _Landscape(table, sign, rising, (), True, unbounded)
 
     brackets = []
     known = np.flatnonzero(sign)
@@ -236,14 +260,14 @@ def _landscape(phi: Nonlinearity, sigma_w: float, sigma_b: float) -> _Landscape:
             floor /= 1024
         if floor > 0:
             brackets.insert(0, (floor, q[known[0]]))
-    if known.size and sign[known[-1]] > 0 and slope[-1] < 1 - 1e-9 and q[-1] >= 1e8:
-        far = next((x for x in 10.0 ** np.arange(9, 17) if _drift(phi, sigma_w, sigma_b, float(x))[0] < 0), None)
+    if known.size and sign[known[-1]] > 0 and not unbounded and table.end == TOP:
+        far = next((x for x in FAR if _drift(phi, sigma_w, sigma_b, x)[0] < 0), None)
         if far is not None:
             brackets.append((q[known[-1]], far))
     drift_at = functools.partial(_drift, phi, sigma_w, sigma_b)
     roots = [0.0] if at_origin else []
     roots += [low if low == high else _root_in_q(drift_at, low, high) for low, high in brackets]
-    return _Landscape(table, sign, rising, tuple(roots), False)
+    return _Landscape(table, sign, rising, tuple(roots), False, unbounded)
 
 
 def _around_extremum(phi, sigma_w: float, sigma_b: float, low: float, high: float, sign: int) -> list:
@@ -276,24 +300,35 @@ def _attractor(phi: Nonlinearity, sigma_w: float, sigma_b: float, start: float, 
         if sigma_w**2 * values[3, 0] >= 0 and landscape.rising[between].all():
             if math.isfinite(target):
                 return float(target)
-            raise NoFixedPointError(_unbounded_message(phi, sigma_w, sigma_b, start, landscape))
+            raise _no_limit(phi, sigma_w, sigma_b, start, landscape)
         if math.isfinite(target) and abs(image - target) <= 1e-6 * target and abs(image - q) <= 1e-6 * target:
             return float(target)
-        if not image <= LARGEST_Q:
-            raise NoFixedPointError(_unbounded_message(phi, sigma_w, sigma_b, start, landscape))
+        if not image <= FAR[-1] or (landscape.profile.end == UNRESOLVED and image > grid[-1]):
+            raise _no_limit(phi, sigma_w, sigma_b, start, landscape)
         q = image
     raise ConvergenceError(f"{phi.name}: the length has not settled within 1000 layers from q0 = {start:g}", q)
 
 
-def _unbounded_message(phi: Nonlinearity, sigma_w: float, sigma_b: float, start: float, landscape: _Landscape) -> str:
+def _no_limit(phi: Nonlinearity, sigma_w: float, sigma_b: float, start: float, landscape: _Landscape) -> MeanFieldError:
+    """The error that says how far the length was seen to grow from `start`."""
+    if not landscape.escapes:
+        return ConvergenceError(_unended_message(phi, sigma_w, sigma_b, landscape), landscape.profile.searched)
     message = (
-        f"{phi.name}: q grows without bound from q0 = {start:g} at sigma_w = {sigma_w:g}, sigma_b = {sigma_b:g}, "
+        f"{phi.name}: q grows without bound from q0 = {start:g} at sigma_w = {sigma_w:.10g}, sigma_b = {sigma_b:.10g}, "
         "so no fixed point is reached"
     )
     attractors = [q for q in landscape.roots if is_stable(1.0, 0.0, *landscape.signs_beside(q))]
     if not attractors:
-        return f"{message}; lower sigma_w"
-    return f"{message}; a smaller q0 reaches q_star = {', '.join(f'{q:.6g}' for q in attractors)}"
+        return NoFixedPointError(f"{message}; lower sigma_w")
+    return NoFixedPointError(f"{message}; a smaller q0 reaches q_star = {', '.join(f'{q:.6g}' for q in attractors)}")
+
+
+def _unended_message(phi: Nonlinearity, sigma_w: float, sigma_b: float, landscape: _Landscape) -> str:
+    table = landscape.profile
+    return (
+        f"{phi.name}: at sigma_w = {sigma_w:.10g}, sigma_b = {sigma_b:.10g} the length leaves the range of the search, "
+        f"q up to {table.searched:.3g}; {table.end}"
+    )
 
 
 def is_stable(alpha: float, bound: float, below: int, above: int) -> bool:

@@ -9,13 +9,16 @@ import numpy as np
 
 from meanfield.arguments import interval
 from meanfield.errors import AccuracyWarning, NonlinearityError
-from meanfield.nonlinearity import Nonlinearity
+from meanfield.nonlinearity import Nonlinearity, finest_scale
 from meanfield.quadrature import EPS, HalfLineQuadrature
 from meanfield.results import Result
 
 __all__ = [
+    "FAR",
     "FIELDS",
     "PROFILE_RANGE",
+    "TOP",
+    "UNRESOLVED",
     "Moments",
     "Profile",
     "evaluate",
@@ -170,21 +173,7 @@ def _quadrature(phi: Nonlinearity, skeleton: _Skeleton) -> HalfLineQuadrature:
     def kinks(low: float, high: float) -> np.ndarray:
         return np.unique(np.abs(phi.kinks_between(-high, high)))
 
-    return HalfLineQuadrature(rows, integrands, kinks, resolving=4, finest=_finest_scale(phi))
-
-
-def _finest_scale(phi: Nonlinearity) -> int:
-    """k of the smallest 2^k at which phi' still changes by a tenth of its size, near 0; -4 if it has none below.
-
-    Without panels there the whole of a step like tanh(1e7 x) hides before the first node.
-    """
-    k = np.arange(-4, -251, -1)
-    x = 2.0**k
-    with np.errstate(all="ignore"):
-        slopes = np.array([phi.derivative(x), phi.derivative(-x)])
-        change = np.abs(np.diff(slopes, axis=1)) > 0.1 * np.abs(slopes).max(axis=1, keepdims=True)
-    finest = int(k[1:][change.any(axis=0)].min(initial=-4))
-    return finest if finest > -240 else -4  # a pole of phi' has no scale: bisection finds that it never ends
+    return HalfLineQuadrature(rows, integrands, kinks, resolving=4, finest=finest_scale(phi))
 
 
 def _assemble(phi: Nonlinearity, q: np.ndarray, *, bounded: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -283,6 +272,7 @@ def _at_zero(phi: Nonlinearity) -> tuple[np.ndarray, np.ndarray]:
 
 
 PROFILE_RANGE = (1e-12, 1e8)
+FAR = (1e9, 1e10, 1e12, 1e16, 1e24, 1e40, 1e75, 1e150)  # where a root beyond the profile is looked for
 PROFILE_POINTS_PER_DECADE = 16
 
 
@@ -306,10 +296,15 @@ class Profile:
     def bound(self, name: str) -> np.ndarray:
         return self.bounds[FIELDS.index(name)]
 
+    @property
+    def searched(self) -> float:
+        """The largest q at which a root is looked for."""
+        return FAR[-1] if self.end == TOP else float(self.q[-1])
 
-TOP = "q_star is searched no further"
-INFINITE = "E phi^2 or E phi'^2 is infinite, or beyond double precision, above it"
-UNRESOLVED = "phi turns too fast for the integrals above it; scale x down, and sigma_w and sigma_b up"
+
+TOP = "no larger q is searched"
+INFINITE = "above it E phi^2 or E phi'^2 is infinite, or beyond double precision"
+UNRESOLVED = "above it phi turns too fast for the integrals; scale x down, and sigma_w and sigma_b up"
 SMALL, LARGE = 1e-75, 1e75  # phi'^4 is within double precision
 
 
@@ -340,7 +335,7 @@ def profile(phi: Nonlinearity) -> Profile:
             end = UNRESOLVED if finite[stop] and _fits(phi, 1e3 * math.sqrt(octave[stop])) else INFINITE
             break
     if not parts or not parts[0][0].size:
-        raise NonlinearityError(f"{phi.name}: there are no moments from q = {PROFILE_RANGE[0]:g} on: {end}")
+        raise NonlinearityError(f"{phi.name}: the search for q ends at q = {PROFILE_RANGE[0]:g} already: {end}")
     return Profile(*(np.concatenate([part[i] for part in parts], axis=-1) for i in range(3)), end, end == INFINITE)
 
 

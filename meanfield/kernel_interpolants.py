@@ -146,7 +146,7 @@ def _near(phi: Nonlinearity, q: float, theta: np.ndarray) -> tuple[np.ndarray, n
     terms = _series(phi, q, long=True)
     if terms.has_decayed(1):
         return terms.product(terms, 1, np.cos(theta))
-    found = [near_product(phi.derivative, phi.kinks_between, 2 * math.sin(t / 2) ** 2, q) for t in theta]
+    found = [near_product(phi.derivative, phi.breaks_between, 2 * math.sin(t / 2) ** 2, q) for t in theta]
     values, bounds = np.array(found).T
     return values, bounds
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.equilibria import increasing
+from meanfield.equilibria import escapes, increasing
 from meanfield.gaussian_moments import Profile, evaluate, germ, profile
 from meanfield.length_interpolants import length_moments
 from meanfield.nonlinearity import Nonlinearity
@@ -41,7 +41,7 @@ def reached_lengths(phi: Nonlinearity, sigma_w: np.ndarray, sigma_b: np.ndarray,
 
 def _reached(phi: Nonlinearity, sigma_w: np.ndarray, sigma_b: np.ndarray, q0: float) -> Lengths:
     table = profile(phi)
-    at_origin = (sigma_b == 0) & (germ(phi)[0] == 0)
+    at_origin = (sigma_b**2 == 0) & (germ(phi)[0] == 0)
     landscape = _Landscape(phi, table, sigma_w, sigma_b, at_origin)
     roots = landscape.roots()
     count = np.isfinite(roots).sum(axis=1)
@@ -78,7 +78,7 @@ class _Landscape:
         filled = _forward_fill(self._sign)
         first, last = filled[:, 0], filled[:, -1]
         below_profile = (first < 0) & ~self._at_origin
-        beyond_profile = (last > 0) & (self._turn[:, -1] < 0)
+        beyond_profile = (last > 0) & ~escapes(self._phi, np.sqrt(self._weights))
         return ~self._told.any(axis=1) | below_profile | beyond_profile | ~self._told[:, 0]
 
     def roots(self) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The Nonlinearity: numpy phi and phi', its kinks, and optional closed forms of its Gaussian moments."""
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ import numpy as np
 from meanfield.arguments import scalar, sequence
 from meanfield.errors import NonlinearityError
 
-__all__ = ["ClosedForm", "ClosedForms", "Nonlinearity", "probe"]
+__all__ = ["ClosedForm", "ClosedForms", "Nonlinearity", "finest_scale", "probe"]
 
 Pointwise = Callable[[np.ndarray], np.ndarray]
 
@@ -100,6 +101,17 @@ class Nonlinearity:
             found = np.array(sorted(self.kinks), dtype=np.float64)
         return found[(found > low) & (found < high)]
 
+    def breaks_between(self, low: float, high: float) -> np.ndarray:
+        """Sorted places where panels on (low, high) should end: kinks, and powers of 2 down to the scale of phi at 0.
+
+        A step there is so narrow beside a wide interval that it would lie before the first node of every panel.
+        """
+        finest = finest_scale(self)
+        first, last = finest if finest < COARSEST else 0, math.floor(math.log2(max(-low, high))) - 12
+        scales = 2.0 ** np.arange(first, last + 1)
+        scales = np.concatenate([-scales[::-1], scales])
+        return np.union1d(self.kinks_between(low, high), scales[(scales > low) & (scales < high)])
+
     @classmethod
     def from_callable(
         cls,
@@ -155,6 +167,21 @@ def _printable(name: str) -> str:
     if not isinstance(name, str):
         raise NonlinearityError(f"name must be text, got {name!r}")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+COARSEST = -4
+
+
+@functools.lru_cache(maxsize=512)
+def finest_scale(phi: Nonlinearity) -> int:
+    """k of the smallest 2^k at which phi' still changes by a tenth of its size, near 0; -4 if it has none below."""
+    k = np.arange(COARSEST, -251, -1)
+    x = 2.0**k
+    with np.errstate(all="ignore"):
+        slopes = np.array([phi.derivative(x), phi.derivative(-x)])
+        change = np.abs(np.diff(slopes, axis=1)) > 0.1 * np.abs(slopes).max(axis=1, keepdims=True)
+    finest = int(k[1:][change.any(axis=0)].min(initial=COARSEST))
+    return finest if finest > -240 else COARSEST  # a pole of phi' has no scale: bisection finds that it never ends
 
 
 # Places far from the round numbers where kinks are, from fine to coarse; up to NEAR phi must be finite.

@@ -1,6 +1,5 @@
 """Slopes of the length and the correlation map at length fixed points, and depth scales; elementwise, with bounds."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -35,11 +34,16 @@ def slopes_at(
     slopes = weight * np.array([np.where(q > 0, V_slope, mu_1), mu_1])
     slope_bounds = weight * bounds[[3, 1]] + 2 * EPS * np.abs(slopes)
     residual = np.abs(weight * V + sigma_b**2 - q) + weight * bounds[0] + 2 * EPS * q
-    error = np.where(q > 0, residual / np.maximum(np.abs(1 - slopes[0]), math.sqrt(EPS)), 0.0)
     # How far the slopes move with q, by difference quotients with a safety factor of 2.
     inner = q > 0
     below, above = np.split(near(np.concatenate([q[inner] * (1 - 1e-4), q[inner] * (1 + 1e-4)])), 2, axis=1)
-    slope_bounds[:, inner] += 2 * weight[inner] * error[inner] / (2e-4 * q[inner]) * np.abs(above - below)
+    bends = np.zeros_like(slopes)
+    bends[:, inner] = 2 * weight[inner] / (2e-4 * q[inner]) * np.abs(above - below)
+    # Where alpha is 1 a residual r moves q by sqrt(2 r / |alpha'|); without a bend it may lie anywhere.
+    slack = np.maximum(np.abs(1 - slopes[0]) - slope_bounds[0], np.sqrt(residual * bends[0] / 16))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.where(inner, residual / slack, 0.0)
+        slope_bounds += np.where(bends > 0, bends * error, 0.0)
     slope_bounds[0] = np.where(q > 0, slope_bounds[0], slope_bounds[1])
     return error, *slopes, *slope_bounds
 

@@ -15,6 +15,7 @@ import meanfield as mf
 from meanfield.errors import (
     InvalidParameterError,
     NoCriticalPointError,
+    NonlinearityError,
     Status,
     UnstableCriticalPointWarning,
 )
@@ -427,3 +428,73 @@ def test_threads_get_the_same_points():
     with ThreadPoolExecutor(4) as pool:
         shared = list(pool.map(lambda b: mf.critical_point(text, sigma_b=float(b)).to_dict(), values))
     assert shared == [mf.critical_point(text, sigma_b=float(b)).to_dict() for b in values]
+
+
+# Where numbers grow large or small
+
+
+def test_lines_far_beyond_the_profile():
+    """tanh: mu_1 = (4/3)/sqrt(2 pi q), sigma_b^2 = q - 1/mu_1 + ..., at lengths up to 1e120."""
+    for sigma_b in (1e4, 1e20, 1e60):
+        result = mf.critical_point("tanh", sigma_b=sigma_b)
+        assert abs(result.sigma_w / math.sqrt(0.75 * math.sqrt(2 * math.pi) * sigma_b) - 1) <= 1 / sigma_b + 1e-14
+        assert abs(result.q_star / sigma_b**2 - 1) <= 2 / sigma_b + 1e-13
+        assert abs(mf.moments("tanh", result.q_star).mu_1 * result.sigma_w**2 - 1) <= 1e-13
+    assert mf.critical_point("tanh", sigma_w=1e4).sigma_w == 1e4
+    assert abs(mf.critical_point("silu", sigma_b=1e6).sigma_w - math.sqrt(2)) <= 1e-9
+
+
+@pytest.mark.parametrize(
+    ("phi", "given", "reason"),
+    [
+        ("tanh", {"sigma_b": 1e80}, r"attainable is sigma_b from 0 to 1e\+75 \(q_star is searched up to 1e\+150\)"),
+        ("tanh", {"sigma_w": 0.9}, "attainable is sigma_w from 1 to "),
+        ("sin(1e3*x)", {"sigma_b": 2.0}, r"from 0 to 0\.\d+ \(.* phi turns too fast for the integrals"),
+        ("softshrink(lambd=1e6)", {"sigma_b": 0.1}, r"phi' vanishes at every q up to 1e\+08"),
+    ],
+)
+def test_what_is_attainable_never_contradicts_itself(phi, given, reason):
+    with pytest.raises(NoCriticalPointError, match=reason):
+        mf.critical_point(phi, **given)
+
+
+def test_a_dead_zone():
+    """softshrink: mu_1 = erfc(.5/sqrt(2q)); sigma_w beyond 1e150 is no point, the rest is right and repels lengths."""
+    line = mf.critical_line("softshrink", q_star=np.geomspace(1e-8, 10, 50))
+    exact = np.array([float(mpmath.erfc(0.5 / mpmath.sqrt(2 * mpmath.mpf(float(q))))) for q in line.q_star])
+    there = np.isfinite(line.sigma_w)
+    assert there.sum() >= 20
+    with np.errstate(invalid="ignore"):
+        assert (np.abs(line.sigma_w * np.sqrt(exact) - 1)[there] <= 1e-12).all()
+    assert (line.status[~there] == Status.NO_CRITICAL_POINT).all()
+    assert not line.stable.any()
+
+
+def test_infinite_moments_are_a_status_of_the_line():
+    """exp: V = mu_1 = e^{2q}; at q = 1000 both are beyond double precision."""
+    line = mf.critical_line("exp(x)", q_star=[1.0, 1000.0])
+    assert abs(line.sigma_w[0] - math.exp(-1)) <= line.error[0]
+    assert np.isnan(line.sigma_w[1])
+    assert line.status[1] is Status.MOMENT_NOT_FINITE
+    assert (mf.critical_line("exp(x)", q_star=[1000.0]).status == Status.MOMENT_NOT_FINITE).all()
+    with pytest.raises(NonlinearityError, match="infinite, or beyond double precision, at q = 1000"):
+        mf.critical_point("exp(x)", q_star=1000.0)
+
+
+@pytest.mark.parametrize("q", [1e-12, 1e-20, 1e-100, 1e-300])
+def test_lost_digits_are_in_the_bound(q):
+    """tanh: sigma_w^2 = 1 + 2q, sigma_b^2 = 4/3 q^3, alpha = 1 to O(q), also where float64 holds none of that."""
+    result = mf.critical_point("tanh", q_star=q)
+    assert abs(result.sigma_b - math.sqrt(4 / 3) * q**1.5) <= result.errors["sigma_b"]
+    assert abs(result.alpha - 1) <= result.errors["alpha"] + 4 * q
+    assert abs(result.sigma_w - 1) <= result.errors["sigma_w"] + q
+    assert result.errors["alpha"] <= 1e-9
+
+
+def test_kinks_out_of_reach():
+    """min(max(x,-1),1) at q = 1e-3 has its kinks at 31 standard deviations: mu_1 = 1 and sigma_b = 0 to the bounds."""
+    for q in (1e-3, 4e-3, 0.01):
+        custom, exact = mf.critical_point("min(max(x,-1),1)", q_star=q), mf.critical_point("hard_tanh", q_star=q)
+        for field in ("sigma_w", "sigma_b", "alpha"):
+            assert abs(getattr(custom, field) - getattr(exact, field)) <= custom.errors[field] + exact.errors[field]
+        assert custom.errors["sigma_w"] <= 1e-14

@@ -3,13 +3,14 @@
 import math
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings, strategies as st
 
 import meanfield as mf
-from meanfield.errors import InvalidParameterError, NoFixedPointError, NonlinearityError, Status
+from meanfield.errors import ConvergenceError, InvalidParameterError, NoFixedPointError, NonlinearityError, Status
 from tests.problems import (
     CRITICAL_PROBLEMS,
     FIXED_POINT_PROBLEMS,
@@ -410,3 +411,72 @@ def test_threads_get_the_same_fixed_points():
 def test_numpy_scalars_are_numbers():
     assert mf.fixed_point("tanh", np.float64(1.5), np.float32(0.5)).sigma_b == 0.5
     assert mf.fixed_point("tanh", 2, 1).q_star == mf.fixed_point("tanh", 2.0, 1.0).q_star
+
+
+# Beyond the lengths that are tabulated
+
+
+def test_lengths_far_beyond_the_profile():
+    """tanh saturates: q* = sigma_w^2 (1 - O(1/sqrt(q))); relu: q* = sigma_b^2/(1 - sigma_w^2/2) in exact arithmetic."""
+    result = mf.fixed_point("tanh", 5e6, 0.1)
+    assert abs(result.q_star / (25e12 * (1 - math.sqrt(2 / math.pi) / 5e6)) - 1) <= 1e-12
+    assert (result.phase, result.stable) == ("chaotic", True)
+    # sign(x) in the limit: chi_c = 2/pi at c* = 0.
+    assert abs(result.chi_c - 2 / math.pi) <= 1e-6
+    for sigma_w in (1.4142, 1.414213562, 1.41421356237):
+        exact = 1 / (1 - Fraction(sigma_w) ** 2 / 2)
+        result = mf.fixed_point("relu", sigma_w, 1.0)
+        assert abs(Fraction(result.q_star) - exact) <= result.error
+        assert result.error <= 1e-3 * result.q_star
+    slow = mf.fixed_point("abs(x)**0.9", 3.0, 0.0)  # V = E |x|^1.8 = M q^0.9
+    moment = 2**0.9 * math.gamma(1.4) / math.sqrt(math.pi)
+    assert abs(slow.q_star / (9 * moment) ** 10 - 1) <= 1e-10
+
+
+def test_a_steep_step_has_the_chaos_of_a_sign():
+    """tanh(1e7 x) at sigma_w = 1.5: E phi phi = (2/pi) asin c, whose c* is that of [Poole16]'s step."""
+    result = mf.fixed_point("tanh(1e7*x)", 1.5, 0.1)
+    assert abs(result.q_star - 2.26) <= 1e-6
+    image = (2.25 * 2 / math.pi * math.asin(result.c_star) + 0.01) / 2.26
+    assert abs(image - result.c_star) <= 1e-7
+    slope = 2.25 / 2.26 * 2 / math.pi / math.sqrt(1 - result.c_star**2)
+    assert abs(result.chi_c - slope) <= result.errors["chi_c"] + 1e-6
+    assert result.errors["chi_c"] <= 1e-6
+
+
+@pytest.mark.parametrize(
+    ("phi", "sigma_w", "reason"),
+    [
+        ("tanh", 1e100, r"leaves the range of the search, q up to 1e\+150"),
+        ("abs(x)**0.95", 1e10, r"leaves the range of the search, q up to 1e\+150"),
+        ("sin(1e3*x)", 1.5, "phi turns too fast for the integrals; scale x down"),
+    ],
+)
+def test_a_search_that_ends_says_where(phi, sigma_w, reason):
+    with pytest.raises(ConvergenceError, match=reason) as caught:
+        mf.fixed_point(phi, sigma_w, 0.1)
+    assert caught.value.partial > 0
+    with pytest.raises(ConvergenceError, match=reason):
+        mf.fixed_points(phi, sigma_w, 0.1)
+    assert mf.phase_diagram(phi, [sigma_w], [0.1]).status.item() == mf.Status.NOT_CONVERGED
+
+
+@pytest.mark.parametrize("phi", ["sinh(x)", "x*log1p(abs(x))", "x + sin(2*x)/2", "softplus"])
+def test_growth_without_bound_where_it_is_certain(phi):
+    with pytest.raises(NoFixedPointError, match="without bound"):
+        mf.fixed_point(phi, 2.0, 0.5, q0=3.0)
+
+
+@pytest.mark.parametrize(
+    ("phi", "reason"),
+    [
+        ("1e-160*tanh(x)", "phi' is of size 1e-160, so the moments leave double precision; scale phi"),
+        ("1e200*tanh(x)", r"phi' is of size 1e\+200"),
+        ("tanh(1e80*x)", r"phi' is of size 1e\+80"),
+        ("sin(1e10*x)", "phi turns too fast for the integrals"),
+    ],
+)
+def test_phi_beyond_double_precision(phi, reason):
+    for call in (lambda: mf.fixed_point(phi, 1.5, 0.1), lambda: mf.critical_point(phi, sigma_b=0.1)):
+        with pytest.raises(NonlinearityError, match=reason):
+            call()
