@@ -87,9 +87,11 @@ class Law:
         flat = np.ascontiguousarray(w, dtype=np.complex128).ravel()
         M, one_plus_m, slope = (np.empty_like(flat) for _ in range(3))
         rows = max(1, _BLOCK // max(1, self.nodes.size))
-        for start in range(0, flat.size, rows):
-            part = slice(start, start + rows)
-            M[part], one_plus_m[part], slope[part] = self._chunk(flat[part])
+        # At a point mass all of them are infinite.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            for start in range(0, flat.size, rows):
+                part = slice(start, start + rows)
+                M[part], one_plus_m[part], slope[part] = self._chunk(flat[part])
         near = np.abs(M) < 0.5
         one_plus_m[near] = 1 + M[near]
         return Transform(M.reshape(w.shape), one_plus_m.reshape(w.shape), slope.reshape(w.shape))
@@ -111,10 +113,9 @@ class Law:
     def _of_atoms(self, w: ComplexArray) -> tuple[Any, Any, Any]:
         if not self.locations.size:
             return 0.0, 0.0, 0.0
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            atoms = 1 / (w[:, None] - self.locations)
-            weights = self.masses * self.locations
-            return atoms @ weights, atoms @ self.masses, -(atoms**2) @ weights
+        atoms = 1 / (w[:, None] - self.locations)
+        weights = self.masses * self.locations
+        return atoms @ weights, atoms @ self.masses, -(atoms**2) @ weights
 
     @functools.cached_property
     def _columns(self) -> np.ndarray:

@@ -31,6 +31,8 @@ PEAK = 0.03
 NOTHING = 1e-5
 # Densities that differ by more than this factor are drawn on a logarithmic axis.
 UNEQUAL = 12.0
+# It reaches down to the densities at this share of a support from its upper end, but not below this share of the top.
+AT_THE_END, DECADES = 0.02, 1e-5
 # Simulated eigenvalues that are within rounding of an atom, relative to it, or of 0, relative to the largest.
 AT_ATOM, AT_ZERO = 1e-8, 2e-28
 
@@ -187,13 +189,15 @@ def _density(law, lam: np.ndarray, variable: str) -> np.ndarray:
     return np.asarray(law.density(lam), dtype=np.float64) * factor(lam)
 
 
-def _draw_density(ax: Axes, law, variable: str, window: tuple[float, float], colour: str, label: str) -> float:
-    """Draw it; returns the height that a figure should show."""
+def _draw_density(
+    ax: Axes, law, variable: str, window: tuple[float, float], colour: str, label: str
+) -> tuple[float, float]:
+    """Draw it; returns the heights between which a figure should show it, the lower one for logarithmic axes."""
     lam = _grid(law, variable, window)
     density = _density(law, lam, variable) if lam.size else lam
     if not np.any(density > 0):
         ax.plot([], [], color=colour, linewidth=1.6, label=label)
-        return 0.0
+        return 0.0, 0.0
     x, top = _place(lam, variable), int(np.argmax(density))
     # The line comes down to 0 at those ends of the support that are in sight and where the density does not grow.
     left = [x[0]] if top > 0 and lam[0] > 1.001 * window[0] > 0 else []
@@ -206,7 +210,11 @@ def _draw_density(ax: Axes, law, variable: str, window: tuple[float, float], col
         linewidth=1.6,
         label=label,
     )
-    return _height(np.log(x) if variable == "log" else x, density)
+    position = np.log(x) if variable == "log" else x
+    height = _height(position, density)
+    # Down to where the line has all but reached its upper end.
+    end = float(np.interp(position[-1] - AT_THE_END * np.ptp(position), position, density))
+    return min(height, end), height
 
 
 def _height(x: np.ndarray, density: np.ndarray) -> float:
@@ -297,7 +305,7 @@ def _once(ax: Axes, label: str, *, linestyle: str = "none", marker: str = "", co
         ax.plot([], [], linestyle=linestyle, marker=marker, color=color, linewidth=0.8, label=label)
 
 
-def _frame(ax: Axes, variable: str, window: tuple[float, float], heights: Sequence[float]) -> None:
+def _frame(ax: Axes, variable: str, window: tuple[float, float], heights: Sequence[tuple[float, float]]) -> None:
     low, high = (_place(end, variable) for end in window)
     if variable == "log":
         ax.set_xscale("log")
@@ -305,10 +313,10 @@ def _frame(ax: Axes, variable: str, window: tuple[float, float], heights: Sequen
     else:
         ax.set_xlim(low - 0.04 * (high - low), high + 0.06 * (high - low))
         ax.xaxis.set_major_locator(MaxNLocator(8))
-    drawn = [height for height in heights if height > 0]
+    drawn = [height for _, height in heights if height > 0]
     if drawn and max(drawn) > UNEQUAL * min(drawn):
         ax.set_yscale("log")
-        ax.set_ylim(0.03 * min(drawn), 4 * max(drawn))
+        ax.set_ylim(max(0.5 * min(end for end, height in heights if height > 0), DECADES * max(drawn)), 4 * max(drawn))
     elif drawn:
         ax.set_ylim(0.0, 1.35 * max(drawn))
     ax.grid(color="#dddddd", linewidth=0.6)
