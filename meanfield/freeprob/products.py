@@ -90,9 +90,9 @@ class FreeProduct:
         """Everything at w, shape (laws, n), real or complex."""
         w = w.astype(np.complex128)
         found = [law.transform(points) for law, points in zip(self.laws, w, strict=True)]
-        all_M, all_one_plus_m, M_slope = (
-            np.array([getattr(t, name) for t in found]) for name in ("M", "one_plus_m", "slope")
-        )
+        all_M: ComplexArray = np.array([t.M for t in found])
+        all_one_plus_m: ComplexArray = np.array([t.one_plus_m for t in found])
+        M_slope: ComplexArray = np.array([t.slope for t in found])
         M, one_plus_m = all_M[0], all_one_plus_m[0]
         with np.errstate(all="ignore"):
             N = 1 / all_M

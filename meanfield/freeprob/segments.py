@@ -22,7 +22,8 @@ ROUNDING = 30 * EPS  # of m
 ROUNDING_OF_LOG = EPS / 2  # of ln z
 MAX_BISECTIONS = 40
 FIRST_PANELS = 10
-TO_HALVES = [legendre.legvander((NODES + side) / 2, ORDER - 1) @ TO_LEGENDRE for side in (-1, 1)]
+# From a panel's nodes to those of its halves.
+TO_HALVES = np.array([legendre.legvander((NODES + side) / 2, ORDER - 1) @ TO_LEGENDRE for side in (-1, 1)])
 _LAGUERRE = np.polynomial.laguerre.laggauss(8)
 
 
@@ -153,8 +154,8 @@ def _resolved(curve: Curve, shadow: FreeProduct) -> list[np.ndarray]:
             break
         middle = (left + half)[~done]
         left, right = np.concatenate([left[~done], middle]), np.concatenate([middle, right[~done]])
-        parent = np.log(state.w).reshape(-1, *v.shape)[:, ~done]
-        guess = np.concatenate([parent @ part.T for part in TO_HALVES], axis=1).reshape(len(state.w), -1)
+        known = np.log(state.w).reshape(-1, *v.shape)[:, ~done]
+        guess = np.einsum("lpn,hkn->lhpk", known, TO_HALVES).reshape(len(known), -1)
     parts = [np.concatenate(part) for part in zip(*kept, strict=True)]
     order = np.argsort(parts[0])
     return [part[order] for part in parts]
