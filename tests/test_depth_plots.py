@@ -5,7 +5,6 @@ import io
 import matplotlib.image
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
@@ -22,6 +21,7 @@ from meanfield.plotting import (
     plot_propagation,
     plot_trainability,
 )
+from tests.figure_checks import assert_fits_a_column
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,11 @@ def test_trainability_has_its_line_and_its_colour():
         plot_trainability(rows, row=2)
 
 
+def test_trainability_leaves_out_rows_where_correlations_mean_nothing():
+    rows = mf.phase_diagram("relu", [0.5, 1.0], [0.0, 0.3])
+    assert plot_trainability(rows).get_ylabel().endswith("0.3")
+
+
 def test_trajectories_settle_at_their_line(point, path):
     shorter = mf.propagate("tanh", 2.5, 0.3, depth=8, q0=0.2)
     ax = plot_propagation(path, shorter, quantity="q", point=point)
@@ -155,24 +160,7 @@ def figures(tanh, silu, point, path):
 
 def test_nothing_is_clipped_or_tiny_at_one_columns_width(tanh, silu, point, path):
     for ax in figures(tanh, silu, point, path):
-        figure = figure_of(ax)
-        assert figure.get_figwidth() == 3.4
-        renderer = FigureCanvasAgg(figure).get_renderer()
-        figure.draw(renderer)
-        frame = figure.bbox
-        for axes in figure.axes:
-            box = axes.get_tightbbox(renderer)
-            assert box.x0 >= frame.x0 - 1
-            assert box.x1 <= frame.x1 + 1
-            assert box.y0 >= frame.y0 - 1
-            assert box.y1 <= frame.y1 + 1
-            shown = [text for text in axes.findobj(lambda artist: hasattr(artist, "get_fontsize")) if text.get_text()]
-            assert min(text.get_fontsize() for text in shown) >= 7
-        for legend in figure.legends:
-            box = legend.get_window_extent(renderer)
-            assert box.x0 >= 0
-            assert box.x1 <= frame.x1 + 1
-            assert not box.overlaps(ax.get_tightbbox(renderer))
+        assert_fits_a_column(figure_of(ax))
 
 
 def test_a_narrow_figure_has_as_many_pixels_as_a_wide_one(point, path):

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 import meanfield as mf
@@ -23,6 +24,7 @@ from meanfield.plotting import (
     plot_residuals,
     verification_figure,
 )
+from tests.figure_checks import assert_fits_a_column
 
 HOSTILE = "<img src=x onerror=alert(1)>$x_{[bold]../.."
 
@@ -82,6 +84,30 @@ def test_a_line_that_repels_is_dashed():
     assert solid.get_linestyle() == "-"
     assert dashed.get_linestyle() == "--"
     assert np.isfinite(solid.get_ydata()).tolist() == [False, False, True, True]
+    assert np.isfinite(dashed.get_ydata()).tolist() == [True, True, True, False], "no gap where they meet"
+
+
+def test_no_colour_of_a_map_looks_like_no_value(diagram):
+    ax = plot_phase_diagram(diagram, field="xi_q")
+    assert "none" in [text.get_text() for text in ax.figure.legends[0].get_texts()]
+    colours = colormaps["cividis"](np.linspace(0, 1, 256))
+    assert np.abs(colours - np.array(ax.patch.get_facecolor())).max(axis=1).min() >= 0.2
+    assert ax.patch.get_hatch()
+
+
+def test_counts_have_a_bar_of_steps(diagram):
+    bar = plot_phase_diagram(diagram, field="n_fixed_points").figure.axes[1]
+    assert bar.get_yticks().tolist() == np.unique(diagram.n_fixed_points).tolist()
+    assert bar.get_ylim() == (diagram.n_fixed_points.min() - 0.5, diagram.n_fixed_points.max() + 0.5)
+
+
+def test_a_verification_fits_a_column(report):
+    figure = verification_figure(report, title="tanh")
+    assert_fits_a_column(figure)
+    low, high = figure.axes[-1].get_ylim()
+    assert all(low < check.z < high for check in report.checks)
+    assert len(figure.legends) == 1
+    assert not any(ax.get_legend() for ax in figure.axes)
 
 
 def test_one_point_is_a_dot(diagram):

@@ -5,6 +5,7 @@ import numpy as np
 import meanfield as mf
 import verify
 from meanfield.plotting import figure_of, image_bytes, plot_curvature_bounds, plot_curvature_scatter
+from tests.figure_checks import assert_fits_a_column
 
 SHAPE = {"depth": 2, "width": 30, "samples": 20, "outputs": 3}
 HOSTILE = "<img src=x onerror=alert(1)>$x_{[bold]../.."
@@ -56,5 +57,6 @@ def test_scatter():
     assert ("o", (3.0,), (9.0,)) in points
     assert ("x", (1.0,), (30.0,)) in points
     assert ("None", (1.5, 3.0), (6.5, 7.0)) in points
-    assert {"theorem", "deep linear"} <= {text.get_text() for text in ax.get_legend().get_texts()}
+    assert_fits_a_column(figure_of(ax))
+    assert {"theorem", "deep linear"} <= {text.get_text() for text in ax.figure.legends[0].get_texts()}
     assert image_bytes(figure_of(ax), "png").startswith(b"\x89PNG")

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 
-from meanfield.plotting.style import BLACK, BLUE, ORANGE, VERMILION, axes_for, label_axes
+from meanfield.plotting.style import BLACK, BLUE, ORANGE, VERMILION, add_legend, axes_for, label_axes, shown, text_size
 
 __all__ = ["plot_curvature_bounds", "plot_curvature_scatter"]
 
@@ -31,7 +31,7 @@ def plot_curvature_bounds(statistics, bound, *, measured=None, title: str | None
     -------
     Axes
     """
-    ax = axes_for(ax, (6.4, 2.8))
+    ax = axes_for(ax, (3.4, 2.4))
     theorem = "theorem" if bound.covered else "theorem, outside\nits assumptions"
     rows = [
         ("Karakida", [statistics.lambda_max], BLUE, "D"),
@@ -92,7 +92,8 @@ def plot_curvature_scatter(
     -------
     Axes
     """
-    ax = axes_for(ax, (6.4, 4.8))
+    ours = ax is None
+    ax = axes_for(ax, (3.4, 3.6))
     x, y, q, is_linear = (np.asarray(each) for each in (sigma_max_squared, lambda_max, q_star, linear))
     values = np.unique(q)
     colours = colormaps["viridis"](np.linspace(0.0, 0.9, len(values)))
@@ -111,8 +112,9 @@ def plot_curvature_scatter(
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.grid(color="#dddddd", linewidth=0.6)
-    ax.legend(frameon=False, fontsize="small")
     label_axes(ax, r"$\sigma_{\max}^2$ of the Jacobian, mean over inputs", LAMBDA, title)
     if note:
-        ax.annotate(note, (1, 1.01), xycoords="axes fraction", ha="right", fontsize="small", parse_math=False)
+        lines = f"{ax.get_title(loc='left')}\n{shown(note)}".strip()
+        ax.set_title(lines, parse_math=False, loc="left", fontsize=text_size(ax))
+    add_legend(ax, ax.get_legend_handles_labels()[0], outside=ours)
     return ax

@@ -14,12 +14,12 @@ from meanfield.plotting.style import (
     ORANGE,
     SYMBOLS,
     VERMILION,
+    add_colour_bar,
     add_legend,
     axes_for,
-    figure_of,
     label_axes,
+    mark_empty,
     plane,
-    text_size,
 )
 
 __all__ = ["plot_depth_scales", "plot_trainability"]
@@ -94,7 +94,7 @@ def plot_depth_scales(
 def plot_trainability(
     diagram,
     *,
-    row: int = 0,
+    row: int | None = None,
     depth: int = 300,
     axes: str = "deviation",
     title: str | None = None,
@@ -105,8 +105,8 @@ def plot_trainability(
     Parameters
     ----------
     diagram : PhaseDiagram
-    row : int
-        Which sigma_b of it.
+    row : int, optional
+        Which sigma_b of it; by default the first at which correlations settle somewhere.
     depth : int, >= 2
         Down to where.
     axes : "deviation" or "variance"
@@ -132,23 +132,24 @@ def plot_trainability(
     ----------
     .. [1] Schoenholz et al., arXiv:1611.01232, figure 5.
     """
+    if row is None:  # at sigma_b = 0 lengths may shrink to 0, where correlations mean nothing
+        row = int(np.argmax(np.isfinite(diagram.xi_c).any(axis=1)))
     number = integer("row", row, low=0, high=diagram.sigma_b.size - 1)
     layers = np.unique(np.geomspace(1, integer("depth", depth, low=2), 200))
     x_of, y_of, x_label, y_label = plane(axes)
-    ax = axes_for(ax, (3.4, 2.8))
+    ours = ax is None
+    ax = axes_for(ax, (3.4, 2.9))
     x, scale = x_of(diagram.sigma_w), np.asarray(diagram.xi_c[number])
     with np.errstate(invalid="ignore"):
         left = np.exp(-layers[:, None] / np.where(scale == 0, 1e-300, scale))
     shown = np.ma.masked_invalid(np.maximum(left, 1e-6))
-    ax.set_facecolor(GREY)
+    handles: list = [mark_empty(ax)] if np.ma.getmaskarray(shown).any() else []
     mesh = ax.pcolormesh(x, layers, shown, cmap="gray", norm=LogNorm(1e-6, 1.0), shading="nearest", rasterized=True)
-    bar = figure_of(ax).colorbar(mesh, ax=ax, extend="min")
-    bar.set_label(r"signal left, $e^{-l/\xi_c}$", fontsize=text_size(ax) + 1)
-    bar.ax.tick_params(labelsize=text_size(ax))
-    ax.plot(x, TRAINABLE * scale, color=VERMILION, linewidth=1.8, label=rf"${TRAINABLE}\,\xi_c$")
+    add_colour_bar(ax, mesh, r"signal left, $e^{-l/\xi_c}$", extend="min")
+    handles += ax.plot(x, TRAINABLE * scale, color=VERMILION, linewidth=1.8, label=rf"${TRAINABLE}\,\xi_c$")
     ax.set_ylim(1, layers[-1])
     ax.set_xlim(x.min(), x.max())
     ax.set_yscale("log")
     label_axes(ax, x_label, f"depth $l$, {y_label} = {y_of(diagram.sigma_b[number]):.3g}", title)
-    ax.legend(loc="upper right", fontsize=text_size(ax), framealpha=0.9)
+    add_legend(ax, handles, outside=ours)
     return ax

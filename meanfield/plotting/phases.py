@@ -14,10 +14,11 @@ from meanfield.plotting.style import (
     BLACK,
     GREY,
     SYMBOLS,
+    add_colour_bar,
     add_legend,
     axes_for,
-    figure_of,
     label_axes,
+    mark_empty,
     plane,
     text_size,
 )
@@ -144,12 +145,9 @@ def _draw_number(ax: Axes, diagram, x: np.ndarray, y: np.ndarray, field: str) ->
     if field in LOGARITHMIC:
         shown = np.ma.masked_less_equal(shown, 0.0)
     norm, ticks = _scale(shown, field)
-    ax.set_facecolor(GREY)
     mesh = ax.pcolormesh(x, y, shown, cmap="cividis", norm=norm, shading="nearest", rasterized=True)
-    bar = figure_of(ax).colorbar(mesh, ax=ax, ticks=ticks)
-    bar.set_label(label, fontsize=text_size(ax) + 1)
-    bar.ax.tick_params(labelsize=text_size(ax))
-    return [Patch(color=GREY, label="none")] if np.ma.getmaskarray(shown).any() else []
+    add_colour_bar(ax, mesh, label, ticks=ticks)
+    return [mark_empty(ax)] if np.ma.getmaskarray(shown).any() else []
 
 
 def _scale(shown: np.ma.MaskedArray, field: str) -> tuple[Normalize | None, list[int] | None]:
@@ -224,9 +222,13 @@ def _draw_line(ax: Axes, x: np.ndarray, y: np.ndarray, stable) -> list:
     x, y = np.atleast_1d(x), np.atleast_1d(y)
     attracts = np.atleast_1d(stable).astype(bool)
     handles: list = []
+    # The piece between a point that attracts and one that repels is drawn with the latter.
+    beside = ~attracts
+    beside[1:] |= ~attracts[:-1]
+    beside[:-1] |= ~attracts[1:]
     parts: tuple[tuple[np.ndarray, Any, str], ...] = (
         (attracts, "-", "critical"),
-        (~attracts, "--", "critical, repelling"),
+        (beside, "--", "critical, repelling"),
     )
     for wanted, style, label in parts:
         part = wanted & np.isfinite(x)

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from meanfield.arguments import choice
 from meanfield.errors import InvalidParameterError
-from meanfield.plotting.style import BLACK, BLUE, ORANGE, VERMILION, axes_for, label_axes
+from meanfield.plotting.style import BLACK, BLUE, ORANGE, VERMILION, add_legend, axes_for, label_axes, text_size
 
 __all__ = ["VARIABLES", "plot_spectra", "plot_spectrum"]
 
@@ -65,14 +65,15 @@ def plot_spectrum(
         Unknown variable.
     """
     samples = None if simulated is None else [simulated]
-    ax = plot_spectra([spectrum], labels=["theory"], simulated=samples, variable=variable, title=title, ax=ax)
+    ours = ax is None
+    ax = _draw([spectrum], ["theory"], samples, variable, title, ax)
     low, high = (float(end) for end in (spectrum.lambda_min, spectrum.lambda_max))
     drawn = variable or _fitting_variable([spectrum])
     ends = [end for end in (low, high) if end > 0 or drawn != "log"]
     for number, end in enumerate(dict.fromkeys(ends)):
         text = f"support from {_place(low, drawn):.4g} to {_place(high, drawn):.4g}" if number == 0 else None
         ax.axvline(_place(end, drawn), color="#555555", linewidth=0.9, linestyle=(0, (4, 3)), zorder=1, label=text)
-    _legend(ax)
+    add_legend(ax, ax.get_legend_handles_labels()[0], outside=ours)
     return ax
 
 
@@ -106,14 +107,23 @@ def plot_spectra(
     InvalidParameterError
         Unknown variable, or not as many labels or samples as spectra.
     """
-    laws = list(spectra)
+    ours = ax is None
+    ax = _draw(list(spectra), labels, simulated, variable, title, ax)
+    add_legend(ax, ax.get_legend_handles_labels()[0], outside=ours)
+    return ax
+
+
+def _draw(
+    laws: list, labels: Sequence[str], simulated, variable: str | None, title: str | None, ax: Axes | None
+) -> Axes:
+    """Everything but the legend."""
     samples = [None] * len(laws) if simulated is None else list(simulated)
     if not laws or len(labels) != len(laws) or len(samples) != len(laws):
         raise InvalidParameterError(
             f"labels and simulated must be as many as spectra >= 1, got {len(labels)}, {len(samples)} and {len(laws)}"
         )
     drawn = choice("variable", _fitting_variable(laws) if variable is None else variable, VARIABLES)
-    ax = axes_for(ax, (6.4, 4.0))
+    ax = axes_for(ax, (3.4, 3.0))
     window, colours = _window(laws, drawn), _colours(len(laws))
     heights = [
         _draw_density(ax, law, drawn, window, colour, label)
@@ -121,11 +131,10 @@ def plot_spectra(
     ]
     for law, sample, colour in zip(laws, samples, colours, strict=True):
         if sample is not None:
-            _draw_histogram(ax, law, np.asarray(sample, dtype=np.float64) ** 2, drawn, window, colour)
+            heights.append(_draw_histogram(ax, law, np.asarray(sample, dtype=np.float64) ** 2, drawn, window, colour))
     _draw_atoms(ax, laws, samples, drawn, colours)
     _frame(ax, drawn, window, heights)
     label_axes(ax, *VARIABLES[drawn], title)
-    _legend(ax)
     return ax
 
 
@@ -229,7 +238,8 @@ def _height(x: np.ndarray, density: np.ndarray) -> float:
 
 def _draw_histogram(
     ax: Axes, law, eigenvalues: np.ndarray, variable: str, window: tuple[float, float], colour: str
-) -> None:
+) -> tuple[float, float]:
+    """Draw it; returns the heights between which a figure should show it."""
     values = eigenvalues[~_at_atoms(law, eigenvalues).any(axis=0)]
     top = max(window[1], float(eigenvalues.max()))
     if variable == "log":
@@ -242,7 +252,12 @@ def _draw_histogram(
     heights = counts / (eigenvalues.size * widths)
     ax.stairs(heights, edges, fill=True, color=colour, alpha=0.15, linewidth=0, zorder=1)
     ax.stairs(heights, edges, color=colour, alpha=0.75, linewidth=0.8, zorder=1.5)
-    _once(ax, f"simulation: {len(eigenvalues)} networks of width {eigenvalues.shape[1]}", linestyle="-", color=colour)
+    count, width = eigenvalues.shape
+    name = f"simulation: {count} network{'s' * (count > 1)} of width {width}"
+    _once(ax, name, linestyle="-", color=colour)
+    middles = 0.5 * (np.log(edges[1:] * edges[:-1]) if variable == "log" else edges[1:] + edges[:-1])
+    height = _height(middles, heights)
+    return height, height
 
 
 def _at_atoms(law, eigenvalues: np.ndarray) -> np.ndarray:
@@ -257,14 +272,16 @@ def _at_atoms(law, eigenvalues: np.ndarray) -> np.ndarray:
 
 def _draw_atoms(ax: Axes, laws: Sequence, samples: Sequence, variable: str, colours: Sequence[str]) -> None:
     """Point masses as stems on an axis of their own, to the right; crosses are the measured ones."""
-    if not any(_atoms(law) for law in laws):
+    if variable == "log":
+        _note_zero(ax, laws)
+    # A logarithmic axis has no place for an atom at 0.
+    if not any(place > 0 or variable != "log" for law in laws for place, _ in _atoms(law)):
         return
     masses = ax.twinx()
     for law, sample, colour in zip(laws, samples, colours, strict=True):
         stem = colour if len(laws) > 1 else ORANGE
         eigenvalues = None if sample is None else np.asarray(sample, dtype=np.float64) ** 2
         for number, (place, mass) in enumerate(_atoms(law)):
-            # A logarithmic axis has no place for an atom at 0.
             if place == 0 and variable == "log":
                 continue
             x = _place(place, variable)
@@ -285,9 +302,8 @@ def _draw_atoms(ax: Axes, laws: Sequence, samples: Sequence, variable: str, colo
                 )
                 _once(ax, "atom, simulation", marker="x", color=BLACK)
     masses.set_ylim(0.0, 1.05)
-    masses.set_ylabel("mass of an atom")
-    if variable == "log":
-        _note_zero(ax, laws)
+    masses.set_ylabel("mass of an atom", fontsize=text_size(ax) + 1)
+    masses.tick_params(labelsize=text_size(ax))
 
 
 def _note_zero(ax: Axes, laws: Sequence) -> None:
@@ -321,7 +337,3 @@ def _frame(ax: Axes, variable: str, window: tuple[float, float], heights: Sequen
         ax.set_ylim(0.0, 1.35 * max(drawn))
     ax.grid(color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
-
-
-def _legend(ax: Axes) -> None:
-    ax.legend(frameon=False, fontsize="small")

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 
-from meanfield.plotting.style import BLACK, SYMBOLS, axes_for, figure_of, label_axes
+from meanfield.plotting.style import BLACK, SYMBOLS, add_colour_bar, axes_for, label_axes, mark_empty, text_size
 
 __all__ = ["plot_lambda_max"]
 
@@ -33,15 +33,21 @@ def plot_lambda_max(depth, q_star, lambda_max, *, title: str | None = None, ax: 
     -------
     Axes
     """
-    ax = axes_for(ax, (6.4, 4.6))
+    ax = axes_for(ax, (3.4, 2.9))
     values = np.ma.masked_invalid(np.asarray(lambda_max, dtype=np.float64))
     known = values.compressed()
-    ends = (known.min(), known.max()) if known.size else (1.0, 1.0)
+    if not known.size:
+        label_axes(ax, "depth $L$", SYMBOLS["q_star"], title)
+        ax.set(xticks=[], yticks=[])
+        ax.text(0.5, 0.5, "no critical point in this range", transform=ax.transAxes, ha="center", va="center")
+        return ax
+    ends = (known.min(), known.max())
     norm = LogNorm(ends[0] / 1.001, ends[1] * 1.001)
     # Colours between the points, where all of them have a value.
     shading = "gouraud" if min(values.shape) > 1 and not np.ma.is_masked(values) else "nearest"
     mesh = ax.pcolormesh(depth, q_star, values, cmap="cividis", norm=norm, shading=shading)
-    ax.set_facecolor("#9a9a9a")
+    mark_empty(ax)
+    bar = add_colour_bar(ax, mesh, r"largest eigenvalue $\lambda_{\max}$ of $JJ^T$")
     ax.set_xscale("log")
     ax.set_yscale("log")
     levels = _round_values(*ends)
@@ -51,15 +57,15 @@ def plot_lambda_max(depth, q_star, lambda_max, *, title: str | None = None, ax: 
         rim: list[AbstractPathEffect] = [withStroke(linewidth=2.2, foreground=BLACK)]
         lines.set(path_effects=rim)
         places = _label_places(lines.get_paths(), depth, q_star)
-        for text in ax.clabel(lines, fmt="%g", fontsize="small", manual=places):
+        for text in ax.clabel(lines, fmt="%g", fontsize=text_size(ax) - 1, manual=places):
             text.set_path_effects(rim)
-    figure_of(ax).colorbar(mesh, ax=ax, label=r"largest eigenvalue $\lambda_{\max}$ of $JJ^T$")
+        bar.ax.hlines(levels, 0, 1, transform=bar.ax.get_yaxis_transform(), color="white", linewidth=1.0)
     label_axes(ax, "depth $L$", SYMBOLS["q_star"], title)
     return ax
 
 
 def _label_places(paths, depth, q_star) -> list[tuple[float, float]]:
-    """The middle of every contour that is not too near to the frame for its label."""
+    """On every contour the place nearest to its middle that is not too near to the frame for its label."""
     corners = np.log([[np.min(depth), np.min(q_star)], [np.max(depth), np.max(q_star)]])
     places = []
     for path in paths:
@@ -67,9 +73,10 @@ def _label_places(paths, depth, q_star) -> list[tuple[float, float]]:
             continue
         points = (np.log(path.vertices) - corners[0]) / (corners[1] - corners[0])
         travelled = np.append(0.0, np.cumsum(np.hypot(*np.diff(points, axis=0).T)))
-        middle = int(np.argmin(np.abs(travelled - travelled[-1] / 2)))
-        if np.all((points[middle] > MARGIN) & (points[middle] < 1 - MARGIN)):
-            places.append(tuple(path.vertices[middle]))
+        inside = np.flatnonzero(np.all((points > MARGIN) & (points < 1 - MARGIN), axis=1))
+        if inside.size:
+            place = inside[np.argmin(np.abs(travelled[inside] - travelled[-1] / 2))]
+            places.append(tuple(path.vertices[place]))
     return places
 
 

@@ -2,13 +2,17 @@
 
 import io
 import json
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from meanfield.arguments import choice
 
@@ -21,11 +25,13 @@ __all__ = [
     "ORANGE",
     "SYMBOLS",
     "VERMILION",
+    "add_colour_bar",
     "add_legend",
     "axes_for",
     "figure_of",
     "image_bytes",
     "label_axes",
+    "mark_empty",
     "plane",
     "shown",
     "text_size",
@@ -36,6 +42,7 @@ BLUE, ORANGE, GREEN, VERMILION, BLACK = "#0072b2", "#e69f00", "#009e73", "#d55e0
 GREY = "#9a9a9a"
 COLUMN = 4.5  # inches: narrower figures are made for one column of a page, with smaller text
 COLUMN_LETTERS = 34  # of a title's line there
+LETTER, HANDLE = 0.55, 7  # width of a letter over its size; that of a legend's symbol, in letters
 PIXELS = 1088  # least width of a png
 SYMBOLS = {
     "sigma_w": r"$\sigma_w$",
@@ -126,11 +133,12 @@ def add_legend(ax: Axes, handles: Sequence[Any], *, outside: bool) -> None:
     if not handles:
         return
     if outside:
-        columns = len(handles) if len(handles) <= 3 else -(-len(handles) // 2)
-        figure_of(ax).legend(
+        figure = figure_of(ax)
+        letters = 72 * figure.get_figwidth() / (LETTER * size)
+        figure.legend(
             handles=list(handles),
             loc="outside lower center",
-            ncols=columns,
+            ncols=_columns([str(handle.get_label()) for handle in handles], letters),
             frameon=False,
             fontsize=size,
             handlelength=1.8,
@@ -138,6 +146,37 @@ def add_legend(ax: Axes, handles: Sequence[Any], *, outside: bool) -> None:
         )
     else:
         ax.legend(handles=list(handles), fontsize=size, framealpha=0.9)
+
+
+def _columns(labels: Sequence[str], letters: float) -> int:
+    """As many columns of a legend as fit a line of so many letters."""
+    lengths = [len(re.sub(r"\\[a-z]+|[$^_{}\\]", "", label)) + HANDLE for label in labels]
+    for columns in range(len(lengths), 1, -1):
+        parts = np.array_split(lengths, columns)
+        if sum(part.max() for part in parts) <= letters:
+            return columns
+    return 1
+
+
+def add_colour_bar(ax: Axes, mesh, label: str, **options: Any) -> Any:
+    """A bar beside the Axes; on a logarithmic one, numbers at 2 and 5 too if it spans few decades."""
+    bar = figure_of(ax).colorbar(mesh, ax=ax, **options)
+    if isinstance(mesh.norm, LogNorm):
+        few = mesh.norm.vmax < 100 * mesh.norm.vmin
+        if few:
+            bar.set_ticks(LogLocator(subs=(1, 2, 5)))
+            bar.ax.yaxis.set_major_formatter("{x:g}")
+        bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    bar.set_label(label, fontsize=text_size(ax) + 1)
+    bar.ax.tick_params(labelsize=text_size(ax))
+    return bar
+
+
+def mark_empty(ax: Axes) -> Patch:
+    """Dots on white where a map has no value, which no colour of a map looks like; returns the legend's handle."""
+    look = {"facecolor": "white", "edgecolor": GREY, "hatch": "....", "linewidth": 0.0}
+    ax.patch.set(**look)
+    return Patch(**look, label="none")
 
 
 def plane(axes: str) -> tuple[Callable, Callable, str, str]:

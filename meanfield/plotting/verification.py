@@ -5,9 +5,23 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from meanfield.arguments import choice
-from meanfield.plotting.style import BLACK, BLUE, GREEN, MEANINGS, ORANGE, SYMBOLS, VERMILION, axes_for, label_axes
+from meanfield.plotting.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    MEANINGS,
+    ORANGE,
+    SYMBOLS,
+    VERMILION,
+    add_legend,
+    axes_for,
+    label_axes,
+    text_size,
+)
 
 __all__ = ["plot_report", "plot_residuals", "verification_figure"]
+
+LABEL_ROOM = 0.28  # of the range of layers
 
 
 def plot_report(report, *, quantity: str = "q", title: str | None = None, ax: Axes | None = None):
@@ -33,7 +47,8 @@ def plot_report(report, *, quantity: str = "q", title: str | None = None, ax: Ax
     """
     groups = _groups(report)
     choice("quantity", quantity, tuple(groups))
-    ax = axes_for(ax, (6.4, 3.6))
+    ours = ax is None
+    ax = axes_for(ax, (3.4, 2.6))
     for number, (label, checks) in enumerate(groups[quantity].items()):
         layers = [check.layer for check in checks]
         ax.plot(layers, [check.theory for check in checks], color=BLUE, label="theory" if not number else None)
@@ -50,19 +65,30 @@ def plot_report(report, *, quantity: str = "q", title: str | None = None, ax: Ax
             label="simulation, ± 2 standard errors" if not number else None,
         )
         if label:
+            place = (layers[0], checks[0].theory)
             ax.annotate(
-                label, (layers[0], checks[0].theory), xytext=(4, 4), textcoords="offset points", fontsize="small"
+                label,
+                place,
+                xytext=(-5, 0),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                fontsize=text_size(ax),
             )
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+            # Room for it to the left of the first layer.
+            ax.update_datalim([(layers[0] - LABEL_ROOM * max(layers[-1] - layers[0], 1), place[1])])
+            ax.autoscale_view()
+    _set_layers(ax, [check.layer for checks in groups[quantity].values() for check in checks])
     ax.grid(color="#dddddd", linewidth=0.6)
-    ax.legend(frameon=False, fontsize="small")
     label_axes(ax, "layer $l$", f"{SYMBOLS[quantity]}, {MEANINGS[quantity]}", title)
+    add_legend(ax, ax.get_legend_handles_labels()[0], outside=ours)
     return ax
 
 
 def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
     """Distance of simulation and theory in standard errors, every check of a verification; crosses failed."""
-    ax = axes_for(ax, (6.4, 3.6))
+    ours = ax is None
+    ax = axes_for(ax, (3.4, 2.6))
     markers = {
         "q": "o",
         "c": "s",
@@ -94,8 +120,8 @@ def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
         ax.plot(*_columns(lost), linestyle="none", color=colour, marker="x", markersize=9, markeredgewidth=2)
     ax.axhline(0.0, color=BLACK, linewidth=0.8)
     ax.axhspan(-2, 2, color="#eeeeee", zorder=0)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(frameon=False, ncols=5, fontsize="small")
+    ax.margins(y=0.12)
+    _set_layers(ax, [check.layer for check in report.checks])
     whole = any(check.layer == 0 for check in report.checks)
     label_axes(
         ax,
@@ -103,6 +129,7 @@ def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
         "simulation − theory,\nin standard errors",
         title,
     )
+    add_legend(ax, ax.get_legend_handles_labels()[0], outside=ours)
     return ax
 
 
@@ -113,15 +140,27 @@ def verification_figure(report, *, title: str | None = None) -> Figure:
         for name, series in _groups(report).items()
         if all(check.layer for each in series.values() for check in each)
     ]
-    figure = Figure(figsize=(6.4, 2.7 * (len(groups) + 1)), layout="constrained")
+    figure = Figure(figsize=(3.4, 1.9 * (len(groups) + 1) + 0.5), layout="constrained")
     *panels, last = figure.subplots(len(groups) + 1, 1, sharex=True)
     for number, (ax, quantity) in enumerate(zip(panels, groups, strict=True)):
         plot_report(report, quantity=quantity, title=None if number else title, ax=ax)
         ax.set_xlabel("")
-        if number and (legend := ax.get_legend()):
-            legend.remove()
+        # Only the symbol: the words are longer than a panel is high.
+        ax.set_ylabel(SYMBOLS[quantity])
     plot_residuals(report, ax=last)
+    # One legend below all panels, where it covers no point.
+    drawn = [ax.get_legend_handles_labels()[0] for ax in ([*panels[:1], last])]
+    for ax in figure.axes:
+        if legend := ax.get_legend():
+            legend.remove()
+    add_legend(last, [handle for handles in drawn for handle in handles], outside=True)
     return figure
+
+
+def _set_layers(ax: Axes, layers: list[int]) -> None:
+    """Ticks at round numbers of layers there are, though the axis may begin before the first."""
+    ticks = MaxNLocator(8, integer=True).tick_values(min(layers), max(layers))
+    ax.set_xticks([tick for tick in ticks if min(layers) <= tick <= max(layers)])
 
 
 def _groups(report) -> dict[str, dict[str, list]]:
