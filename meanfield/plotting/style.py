@@ -162,8 +162,8 @@ def add_colour_bar(ax: Axes, mesh, label: str, **options: Any) -> Any:
     """A bar beside the Axes; on a logarithmic one, numbers at 2 and 5 too if it spans few decades."""
     bar = figure_of(ax).colorbar(mesh, ax=ax, **options)
     if isinstance(mesh.norm, LogNorm):
-        few = mesh.norm.vmax < 100 * mesh.norm.vmin
-        if few:
+        low, high = mesh.get_clim()
+        if high < 100 * low:
             bar.set_ticks(LogLocator(subs=(1, 2, 5)))
             bar.ax.yaxis.set_major_formatter("{x:g}")
         bar.ax.yaxis.set_minor_formatter(NullFormatter())
