@@ -1,6 +1,7 @@
 """Experiments: plans, intervals, tables, verdicts, and a grid that can be broken off at any point."""
 
 import csv
+import errno
 import os
 import signal
 import subprocess
@@ -143,6 +144,46 @@ def test_kill_9_and_resume_end_in_the_same_bits(found, tmp_path):
     worker.stdout.close()
     assert 0 < len(list((tmp_path / "runs").glob("*.cell"))) < 12
     assert same(experiment(TINY, folder=tmp_path, resume=True).tables, found.tables)
+
+
+@pytest.mark.parametrize("last", [5, 40])
+def test_a_full_disk_loses_nothing_that_was_written(found, tmp_path, monkeypatch, last):
+    """It is full after some files: in the search, and in the runs with checkpoints under way."""
+    left, replace_file = [last], os.replace
+
+    def replace_if_there_is_room(source, target):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace_file(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", replace_if_there_is_room)
+        with pytest.raises(OSError, match="No space left on device") as caught:
+            experiment(TINY, folder=tmp_path)
+    assert Path(caught.value.filename).is_relative_to(tmp_path)
+    assert not [path for path in tmp_path.rglob(".*") if path.is_file()]
+    kept = {path: path.read_bytes() for path in tmp_path.rglob("*.cell")}
+    assert kept
+    assert same(experiment(TINY, folder=tmp_path, resume=True).tables, found.tables)
+    for path, content in kept.items():
+        assert "checkpoints" in path.parts or path.read_bytes() == content
+
+
+def test_a_full_disk_leaves_the_tables_that_were_there(found, tmp_path, monkeypatch):
+    write_tables(found, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_tables(found, tmp_path)
+    assert caught.value.filename == str(tmp_path / "search.csv")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def full(path, text, **_):
+    """Half of it still fits."""
+    path.write_bytes(text[: len(text) // 2].encode())
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_records_survive_their_arrays():

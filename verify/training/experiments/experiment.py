@@ -135,11 +135,27 @@ def judged(tables: Tables, *, plan: Mapping[str, Any] | None = None) -> Experime
 
 
 def write_tables(found: Experiment, folder: Path) -> None:
-    """search.csv, runs.csv, courses.csv, summary.csv and claims.csv."""
+    """search.csv, runs.csv, courses.csv, summary.csv and claims.csv, each whole or not at all.
+
+    Raises
+    ------
+    OSError
+        A table cannot be written; one that was there before is still whole.
+    """
     tables = {name: getattr(found.tables, name) for name in ("search", "runs", "courses")}
     tables |= {"summary": columns_of(found.summary), "claims": columns_of([claim.to_dict() for claim in found.claims])}
     for name, table in tables.items():
-        (folder / f"{name}.csv").write_text(csv_text(table), encoding="utf-8")
+        _write_whole(folder / f"{name}.csv", csv_text(table))
+
+
+def _write_whole(path: Path, text: str) -> None:
+    fresh = path.with_name(f".{path.name}")
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise type(error)(error.errno, error.strerror, str(path)) from None  # errors of writing do not know the file
 
 
 def _records(
