@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from scipy.special import bdtr, betaincinv
 
-from meanfield.arguments import integer, interval, scalar, seed_sequence
+from meanfield.arguments import integer, interval, scalar
 from meanfield.errors import InvalidParameterError
 from meanfield.results import Result
 from meanfield.sweeps import sweep
@@ -18,7 +18,7 @@ from verify.long_runs import open_store, refuse_large
 from verify.records import Prediction, Simulation
 from verify.reports import listed
 from verify.sampling import sample
-from verify.settings import checked_setting, checked_widths, plain_setting
+from verify.settings import checked_budget, checked_setting, plain_setting
 from verify.signals import SignalSetting
 from verify.statistics import holm
 from verify.wrong_theories import controls, off_by, wrong_networks
@@ -26,6 +26,7 @@ from verify.wrong_theories import controls, off_by, wrong_networks
 __all__ = ["Alternative", "Calibration", "binomial_band", "calibrate", "share"]
 
 DETECTED = 0.99  # what counts as seen, in the power curves
+MOST_RUNS = 10**6
 REJECTED = 0.9  # what every gross error has to reach
 
 
@@ -134,7 +135,7 @@ def calibrate(
 
     Parameters
     ----------
-    runs : int, >= 10
+    runs : int, from 10 to 1 000 000
     sigma_w_errors, sigma_b_errors : sequence of float, in (0, 1)
         Relative errors of the power curves; both signs of each are tried.
     phi, sigma_w, sigma_b, depth, widths, networks, weights, quantities, q0, c0, lengths, method, level, seed, executor
@@ -170,16 +171,15 @@ def calibrate(
     """
     common = {"depth": depth, "weights": weights, "quantities": quantities, "q0": q0, "c0": c0, "lengths": lengths}
     setting = checked_setting(phi, sigma_w, sigma_b, **common, method=method)
-    count = integer("runs", runs, low=10)
+    common["quantities"] = setting.quantities
+    count = integer("runs", runs, low=10, high=MOST_RUNS)
     chance = scalar("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     sizes = {
         "sigma_w": _errors("sigma_w_errors", sigma_w_errors),
         "sigma_b": _errors("sigma_b_errors", sigma_b_errors) if setting.law.sigma_b > 0 else (),
     }
-    sizes_of_networks = checked_widths(widths, setting)
-    size = integer("networks", networks, low=2)
-    root = seed_sequence(seed)
-    refuse_large(setting, sizes_of_networks, size, max_memory)
+    sizes_of_networks, size, _, root = checked_budget(setting, widths, networks, None, seed)
+    refuse_large(setting, sizes_of_networks, size, max_memory, repeated=count)
     wrong = [*off_by(setting, sizes), *controls(setting)]
     drawn = wrong_networks(setting)
     plan = _Plan(

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from meanfield.arguments import integer, scalar, seed_sequence
+from meanfield.arguments import scalar
 from meanfield.results import plain
 from verify.comparison import Comparison, compare_all, coverage, differences, left_out, make_checks
 from verify.long_runs import open_store, refuse_large
@@ -14,8 +15,7 @@ from verify.quantities import families
 from verify.records import Prediction, Simulation
 from verify.reports import Report, make_report
 from verify.sampling import sample_until
-from verify.settings import checked_setting, checked_widths, plain_setting
-from verify.signals import SignalSetting
+from verify.settings import checked_budget, checked_setting, plain_setting
 from verify.statistics import holm
 
 __all__ = ["check", "compare", "predict", "simulate"]
@@ -126,7 +126,7 @@ def simulate(
     method : str
         "sampled" draws of each weight matrix only what the signals see of it, which has the same law and takes
         O(width) operations a layer; "matrices" draws it whole.
-    precision : float, > 0, optional
+    precision : float, in [1e-9, 1], optional
         Stop with fewer networks once the estimates' standard errors are below it: relative ones of q and chi, those of
         c in units of 1 - c^2.
     seed : int or SeedSequence
@@ -180,7 +180,7 @@ def simulate(
         lengths=lengths,
         method=method,
     )
-    sizes, count, wanted, root = _checked_budget(setting, widths, networks, precision, seed)
+    sizes, count, wanted, root = checked_budget(setting, widths, networks, precision, seed)
     refuse_large(setting, sizes, count, max_memory)
     store = open_store(folder, resume, function="simulate", setting=setting, seed=root, widths=sizes)
     samples = sample_until(setting, sizes, count, root, precision=wanted, executor=executor, store=store)
@@ -280,39 +280,26 @@ def check(
     True
     """
     scalar("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
-    common = {"depth": depth, "weights": weights, "quantities": quantities, "q0": q0, "c0": c0, "lengths": lengths}
-    setting = checked_setting(phi, sigma_w, sigma_b, **common, method=method)
-    sizes, count, _, _ = _checked_budget(setting, widths, networks, precision, seed)
+    given = {"depth": depth, "weights": weights, "q0": q0, "c0": c0, "lengths": lengths}
+    setting = checked_setting(phi, sigma_w, sigma_b, **given, quantities=quantities, method=method)
+    sizes, count, wanted, root = checked_budget(setting, widths, networks, precision, seed)
     refuse_large(setting, sizes, count, max_memory)
+    common = {**given, "quantities": setting.quantities}
+    budget: dict[str, Any] = {"networks": count, "widths": sizes, "precision": wanted, "seed": root}
     prediction = predict(phi, sigma_w, sigma_b, **common)
     simulation = simulate(
         phi,
         sigma_w,
         sigma_b,
-        networks=networks,
-        widths=widths,
         method=method,
-        precision=precision,
-        seed=seed,
         executor=executor,
         folder=folder,
         resume=resume,
         max_memory=max_memory,
+        **budget,
         **common,
     )
     return compare(prediction, simulation, level=level)
-
-
-def _checked_budget(
-    setting: SignalSetting, widths, networks, precision, seed
-) -> tuple[tuple[int, ...], int, float | None, np.random.SeedSequence]:
-    """Widths, number of networks, precision and seed in their working types."""
-    return (
-        checked_widths(widths, setting),
-        integer("networks", networks, low=2),
-        None if precision is None else scalar("precision", precision, low=0.0, open_low=True),
-        seed_sequence(seed),
-    )
 
 
 def _limits(simulation: Simulation, comparisons: Sequence[Comparison]) -> list[str]:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.arguments import integer, scalar, seed_sequence
+from meanfield.arguments import integer, seed_sequence
 from meanfield.results import Result
 from verify.certificate import predict
 from verify.long_runs import open_store, refuse_large
 from verify.quantities import QUANTITIES
 from verify.reports import entry_name, listed
 from verify.sampling import sample
-from verify.settings import checked_setting, checked_width
+from verify.settings import checked_precision, checked_setting, checked_width
 
 __all__ = ["Deviation", "WidthBias", "width_bias"]
 
@@ -99,7 +99,7 @@ def width_bias(
     Parameters
     ----------
     width : int
-    precision : float, > 0
+    precision : float, in [1e-9, 1]
         The distance wanted: relative for q and chi, in units of 1 - c^2 for c.
     phi, sigma_w, sigma_b, depth, networks, weights, quantities, q0, c0, lengths, method, seed, executor, folder,
     resume, max_memory
@@ -129,9 +129,10 @@ def width_bias(
     """
     common = {"depth": depth, "weights": weights, "quantities": quantities, "q0": q0, "c0": c0, "lengths": lengths}
     setting = checked_setting(phi, sigma_w, sigma_b, **common, method=method)
+    common["quantities"] = setting.quantities
     size = checked_width("width", width, setting)
     count = integer("networks", networks, low=2)
-    wanted = scalar("precision", precision, low=0.0, open_low=True)
+    wanted = checked_precision(precision)
     root = seed_sequence(seed)
     refuse_large(setting, (size,), count, max_memory)
     store = open_store(folder, resume, function="simulate", setting=setting, seed=root, widths=(size,))

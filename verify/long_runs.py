@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from meanfield.errors import InvalidParameterError
+from meanfield.memory import refuse_memory
 from meanfield.store import Store, identity
 from verify.quantities import families
 from verify.settings import plain_setting
@@ -15,6 +16,10 @@ __all__ = ["open_store", "predicted_cost", "refuse_large"]
 
 # Python with numpy, scipy and numba loaded.
 BYTES_OF_A_PROCESS = 250_000_000
+# What Python keeps of each network beside the numbers: its seed, a dict, and an array for each quantity.
+BYTES_OF_A_NETWORK = 700
+BYTES_OF_AN_ARRAY = 150
+LONGEST = 1e9  # seconds on one core: thirty years
 
 
 def open_store(
@@ -42,20 +47,25 @@ def predicted_cost(setting: SignalSetting, widths: Sequence[int], networks: int)
         seconds += networks * sum(each for _, each in costs)
     entries = len(setting.quantities) * setting.law.depth * max(1, len(setting.c0))
     samples = 8 * entries * networks * len(widths)
+    objects = (BYTES_OF_A_NETWORK + BYTES_OF_AN_ARRAY * len(setting.quantities)) * networks * len(widths)
     # The list of single networks, the arrays made of it, and those on another scale.
-    return int(BYTES_OF_A_PROCESS + largest + 4 * samples), seconds
+    return int(BYTES_OF_A_PROCESS + largest + 4 * samples + objects), seconds
 
 
-def refuse_large(setting: SignalSetting, widths: Sequence[int], networks: int, max_memory: int | None) -> None:
-    """Refuse a simulation that needs more than `max_memory` bytes.
+def refuse_large(
+    setting: SignalSetting, widths: Sequence[int], networks: int, max_memory: int | None, *, repeated: int = 1
+) -> None:
+    """Refuse a simulation that needs more than `max_memory` bytes, or the machine's, or that would never end.
 
     Raises
     ------
     InvalidParameterError
-        With the bytes it needs.
+        With the bytes or seconds it needs.
     """
-    needed, _ = predicted_cost(setting, widths, networks)
-    if max_memory is not None and needed > max_memory:
+    needed, seconds = predicted_cost(setting, widths, networks)
+    refuse_memory(needed, max_memory, "this simulation")
+    if repeated * seconds > LONGEST:
         raise InvalidParameterError(
-            f"max_memory must be at least {needed / 1e9:.2g} GB for this simulation, got {max_memory / 1e9:.2g} GB"
+            "networks, widths, depth and runs must make a run that ends, got one of "
+            f"{repeated * seconds:.2g} s on one core"
         )

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from meanfield.arguments import choice, integer, interval, scalar, sequence
+import numpy as np
+
+from meanfield.arguments import choice, integer, interval, scalar, seed_sequence, sequence
 from meanfield.errors import InvalidParameterError
 from meanfield.expressions import as_nonlinearity
 from meanfield.weights import ENSEMBLES
@@ -10,9 +12,10 @@ from verify.networks import METHODS, NetworkLaw
 from verify.quantities import QUANTITIES
 from verify.signals import LENGTHS, SignalSetting
 
-__all__ = ["checked_setting", "checked_width", "checked_widths", "plain_setting"]
+__all__ = ["checked_budget", "checked_precision", "checked_setting", "checked_width", "checked_widths", "plain_setting"]
 
 LENGTHS_SQUARED = (1e-300, 1e300)  # those that float64 holds with all their digits
+PRECISIONS = (1e-9, 1.0)  # less is rounding, and more is no precision
 FEWEST_LAYERS = 3  # for a line through the steps from layer to layer
 
 
@@ -55,6 +58,23 @@ def checked_widths(widths, setting: SignalSetting) -> tuple[int, ...]:
     numbers = tuple(checked_width("widths", width, setting) for width in sequence("widths", widths, "integers"))
     _refuse_repeated("widths", numbers)
     return numbers
+
+
+def checked_precision(precision) -> float:
+    """A distance on the scale of a quantity."""
+    return scalar("precision", precision, low=PRECISIONS[0], high=PRECISIONS[1])
+
+
+def checked_budget(
+    setting: SignalSetting, widths, networks, precision, seed
+) -> tuple[tuple[int, ...], int, float | None, np.random.SeedSequence]:
+    """Widths, networks of each, precision and seed in their working types."""
+    return (
+        checked_widths(widths, setting),
+        integer("networks", networks, low=2),
+        None if precision is None else checked_precision(precision),
+        seed_sequence(seed),
+    )
 
 
 def plain_setting(setting: SignalSetting) -> dict[str, Any]:

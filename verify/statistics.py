@@ -130,7 +130,7 @@ def p_values(excess, standard_error, degrees_of_freedom) -> np.ndarray:
 
 def t_quantile(level: float, degrees_of_freedom) -> np.ndarray:
     """The t that Student's |t| exceeds with probability `level`."""
-    return -stdtrit(degrees_of_freedom, level / 2)
+    return np.abs(stdtrit(degrees_of_freedom, level / 2))  # of levels too small for it, scipy gives the wrong infinity
 
 
 def holm(p: np.ndarray) -> np.ndarray:

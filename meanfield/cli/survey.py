@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from meanfield.cli.output import Answer, echo, print_table
+from meanfield.cli.simulation_cost import announce_simulation
 
 __all__ = ["survey"]
 
@@ -21,7 +22,13 @@ def survey(setting: dict[str, Any], run: dict[str, Any]) -> tuple[Answer, bool]:
     for the survey as a whole.
     """
     import verify
+    from meanfield.activations import CATALOGUE
+    from meanfield.arguments import scalar
 
+    scalar("level", setting["level"], low=0.0, high=1.0, open_low=True, open_high=True)
+    cost = {**setting, "q0": 1.0, "weights": WEIGHTS[0]}
+    checks = len(CATALOGUE) * len(FACTORS) * len(WEIGHTS)
+    announce_simulation(("tanh", 1.0, 0.05), cost, setting["widths"], run["max_memory"], repeated=checks)
     cases = [(*point, weights) for point in _points() for weights in WEIGHTS]
     level = setting["level"] / len(cases)
     rows = []

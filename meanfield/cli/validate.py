@@ -71,7 +71,7 @@ def command(
     if sigma_w is None:
         sigma_w = mf.critical_point(nonlinearity, sigma_b=sigma_b).sigma_w
     point = (nonlinearity, sigma_w, sigma_b)
-    announce_simulation(point, setting, setting["widths"] if width is None else (width,), max_memory)
+    announce_simulation(point, setting, setting["widths"] if width is None else width, max_memory)
     with kept_in(folder), pool(workers, "simulation") as executor:
         run = {"executor": executor, "folder": folder, "resume": resume, "max_memory": max_memory}
         if width is None:

@@ -56,6 +56,19 @@ def test_either_phi_or_the_catalogue(terminal):
     assert "runs must be >= 10" in terminal.refused("calibrate", "tanh", "--runs", 1)["message"]
 
 
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--widths", "1000000000000,20"], "this simulation must fit into the machine's"),
+        (["--level", 2], "level must be in (0, 1)"),
+        (["--depth", 10**12], "depth must be <= 1000000"),
+    ],
+)
+def test_a_survey_is_refused_before_its_points_are_looked_for(terminal, monkeypatch, words, part):
+    monkeypatch.setattr("meanfield.cli.survey._points", None)
+    assert part in terminal.refused("calibrate", "--catalogue", *words)["message"]
+
+
 WIDTH = ("validate", "tanh", "--sigma-w", 1.5, "--sigma-b", 0.3, "--width", 64, "--depth", 4, "--networks", 16)
 
 
@@ -89,7 +102,7 @@ def test_lengths_that_are_reset(terminal):
     ("words", "part"),
     [
         (["--width", 2], "width must be >= 3"),
-        (["--precision", 0], "precision must be > 0"),
+        (["--precision", 0], "precision must be in [1e-09, 1]"),
         (["--lengths", "fixed"], "--lengths"),
         (["--quantities", "q,speed"], "quantities must be one of"),
         (["--output", "figure.png"], "must end in one of .json .csv .npz"),

@@ -103,6 +103,15 @@ def test_too_large_a_simulation_is_refused_with_the_figure(tmp_path, call):
         verify.width_bias("tanh", 1.5, 0.3, width=10**6, depth=100, max_memory=10**9)
 
 
+def test_a_simulation_that_would_not_end_is_refused():
+    with pytest.raises(mf.InvalidParameterError, match=r"must make a run that ends, got one of 8.4e\+09 s on one core"):
+        verify.simulate("tanh", 1.5, 0.3, depth=10**6, widths=(4, 5), networks=4 * 10**7, max_memory=10**20)
+    with pytest.raises(mf.InvalidParameterError, match="runs must be <= 1000000"):
+        calibrated(runs=10**13)
+    with pytest.raises(mf.InvalidParameterError, match="depth and runs must make a run that ends"):
+        calibrated(runs=10**6, networks=10**7, max_memory=10**12)
+
+
 # Large enough that what Python itself keeps does not matter beside the arrays: (method, quantities, width, depth).
 MEASURED = [
     ("sampled", ("q", "c", "chi"), 2000, 6),
@@ -124,29 +133,33 @@ def traced_peak(*budget):
     return peak
 
 
-@pytest.mark.parametrize(("method", "quantities", "width", "depth"), MEASURED)
-def test_no_more_memory_than_predicted(method, quantities, width, depth, monkeypatch):
-    # Its list of the libraries that are loaded is Python's, and as long as others have made it.
+def assert_predicted(setting, widths, networks):
+    with threadpool_limits(1):
+        sample(setting, (20,), range(2), np.random.SeedSequence(1))  # what is compiled and imported at the first call
+        peak = min(traced_peak(setting, widths, range(networks), np.random.SeedSequence(1)) for _ in range(2))
+    needed = predicted_cost(setting, widths, networks)[0] - BYTES_OF_A_PROCESS
+    assert needed / 2.5 <= peak <= needed
+
+
+@pytest.fixture
+def no_list_of_libraries(monkeypatch):
+    """threadpoolctl's: Python's own, and as long as others have made it."""
     monkeypatch.setattr(sweeps, "threadpool_limits", contextlib.nullcontext)
+
+
+@pytest.mark.usefixtures("no_list_of_libraries")
+@pytest.mark.parametrize(("method", "quantities", "width", "depth"), MEASURED)
+def test_no_more_memory_than_predicted(method, quantities, width, depth):
     for weights, c0 in (("gaussian", (0.5,)), ("orthogonal", (0.1, 0.2, 0.3, 0.4))):
-        setting = checked_setting(
-            "tanh",
-            1.5,
-            0.3,
-            depth=depth,
-            weights=weights,
-            quantities=quantities,
-            q0=1.0,
-            c0=c0,
-            lengths="free",
-            method=method,
-        )
-        seed = np.random.SeedSequence(1)
-        with threadpool_limits(1):
-            sample(setting, (20,), range(2), seed)  # what is compiled and imported at the first call
-            peak = min(traced_peak(setting, (width // 2, width), range(2), seed) for _ in range(2))
-        needed = predicted_cost(setting, (width // 2, width), 2)[0] - BYTES_OF_A_PROCESS
-        assert needed / 2.5 <= peak <= needed
+        given = {"depth": depth, "weights": weights, "quantities": quantities, "c0": c0, "method": method}
+        assert_predicted(checked_setting("tanh", 1.5, 0.3, **given, q0=1.0, lengths="free"), (width // 2, width), 2)
+
+
+@pytest.mark.usefixtures("no_list_of_libraries")
+@pytest.mark.parametrize("quantities", [("q",), ("q", "c", "chi")])
+def test_of_many_small_networks_what_python_keeps_is_predicted_too(quantities):
+    given = {"depth": 3, "weights": "gaussian", "quantities": quantities, "c0": (0.5,)}
+    assert_predicted(checked_setting("tanh", 1.5, 0.3, **given, q0=1.0, lengths="free"), (10, 20), 400)
 
 
 WORDS = ("--sigma-w", "1.5", "--sigma-b", "0.3", "--depth", "3", "--widths", "20,40")

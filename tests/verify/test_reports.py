@@ -156,8 +156,20 @@ def test_samples_of_an_unknown_quantity_are_refused():
         verify.Simulation(samples={"speed": {10: np.ones((4, 3))}})
     with pytest.raises(mf.InvalidParameterError, match="samples must be a mapping, got NoneType"):
         verify.Simulation(samples=None)
-    with pytest.raises(mf.InvalidParameterError, match="width must be an integer, got 10.5"):
+    with pytest.raises(mf.InvalidParameterError, match="width must be an integer, got"):
         verify.Simulation(samples={"q": {10.5: np.ones((4, 3))}})
+
+
+def test_sequences_may_be_generators():
+    given = {"depth": 2, "networks": 4}
+    report = verify.check(
+        "tanh", 1.5, 0.3, **given, widths=(w for w in (20, 40)), quantities=(name for name in ("q", "chi"))
+    )
+    assert (
+        report.to_dict() == verify.check("tanh", 1.5, 0.3, **given, widths=(20, 40), quantities=("q", "chi")).to_dict()
+    )
+    answer = verify.width_bias("tanh", 1.5, 0.3, **given, width=20, quantities=(name for name in ("q",)))
+    assert len(answer.deviations) == 2
 
 
 BAD = [
@@ -183,7 +195,14 @@ BAD = [
     ({"c0": ()}, "c0 must not be empty"),
     ({"lengths": "fixed"}, "lengths must be one of"),
     ({"method": "fast"}, "method must be one of"),
-    ({"precision": 0.0}, "precision must be > 0"),
+    ({"precision": 0.0}, r"precision must be in \[1e-09, 1\]"),
+    ({"precision": 1e-308}, r"precision must be in \[1e-09, 1\]"),
+    ({"widths": np.array(100)}, "widths must be a sequence"),
+    ({"quantities": np.array("q")}, "quantities must be a sequence"),
+    ({"depth": 10**11}, "depth must be <= 1000000"),
+    ({"networks": 10**30}, "networks must be <= "),
+    ({"widths": (10**12, 2 * 10**12)}, "this simulation must fit into the machine's .* GB of memory, needs"),
+    ({"networks": 10**13}, "this simulation must fit into the machine's"),
     ({"level": 0.0}, r"level must be in \(0, 1\)"),
     ({"level": 1.0}, r"level must be in \(0, 1\)"),
     ({"seed": -1}, "seed must be >= 0"),

@@ -129,6 +129,7 @@ def test_p_values_are_those_of_scipy():
     t, freedom = np.array([0.5, 2.0, 8.0, 40.0]), np.array([1.5, 7.0, 63.0, 200.0])
     assert np.allclose(p_values(0.1 * t, np.full(4, 0.1), freedom), 2 * stats.t.sf(t, freedom), rtol=1e-12)
     assert np.allclose(t_quantile(1e-4, freedom), stats.t.isf(5e-5, freedom), rtol=1e-9)
+    assert np.all(t_quantile(1e-308, freedom) >= t_quantile(1e-100, freedom))
 
 
 def test_without_spread_only_the_excess_counts():
