@@ -8,7 +8,6 @@ from scipy.optimize import brentq
 from meanfield.bivariate import MehlerSeries
 from meanfield.dual_kernels import series
 from meanfield.errors import ConvergenceError
-from meanfield.gaussian_moments import evaluate
 from meanfield.near_diagonal import chord_and_product, panel_count, rough_chord_and_product
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
@@ -16,7 +15,7 @@ from meanfield.quadrature import EPS
 __all__ = ["correlation_fixed_point", "largest_bend"]
 
 # So many terms of Mehler's series are enough for any phi, down to this angle between the inputs.
-REACHES = ((512, math.pi / 8), (2048, math.pi / 16))
+REACHES = ((128, math.pi / 4), (512, math.pi / 8), (2048, math.pi / 16))
 MANY_PANELS = 100  # where phi turns so often, a long series costs less than integrals close to c = 1
 MOST_PANELS = 600  # beyond, one integral takes seconds
 
@@ -44,16 +43,17 @@ def correlation_fixed_point(
     c_star solves chord(c) = 1/sigma_w^2 with chord(c) = E (phi(u) - phi(v))^2 / E (u - v)^2, which increases to mu_1 as
     c -> 1: nothing cancels there.
     """
-    V = float(evaluate(phi, np.array([q]))[0][0, 0])
     theta, chord = math.pi / 2, 0.0
     for count, theta in REACHES:
         terms = series(phi, q, count)
         if terms.has_decayed(1):
             return _by_decayed_series(sigma_w**2 * terms.coefficients[0, 0] ** 2 / q, chi_1, chi_bound)
         kernel = float(terms.product(terms, 0, np.array([math.cos(theta)]))[0][0])
-        chord = (V - kernel) / (q * _gap(theta))
+        chord = (terms.size[0] - kernel) / (q * _gap(theta))
         if chord >= sigma_w**-2:
             return _far(terms, sigma_w, sigma_b, q, chi_1)
+        if count == REACHES[0][0]:
+            continue  # a longer series costs less than integrals that far from c = 1
         panels = panel_count(phi.derivative, phi.breaks_between, q)
         if panels <= MANY_PANELS:
             break

@@ -31,13 +31,15 @@ class CriticalCurve:
     """sigma_w and sigma_b^2 along the profile of phi, extrema of both added as nodes: monotone between neighbours.
 
     q : (n,); sigma_w : (n,); variance : (n,) sigma_b^2, 0 within its error, negative where there is no point;
-    degenerate : sigma_b = 0 and sigma_w the same at every q (linear and ReLU-like phi).
+    degenerate : sigma_b = 0 and sigma_w the same at every q (linear and ReLU-like phi); from_origin : the line starts
+    at q = 0.
     """
 
     q: np.ndarray
     sigma_w: np.ndarray
     variance: np.ndarray
     degenerate: bool
+    from_origin: bool
 
     def defined_at(self, phi: Nonlinearity, q: float) -> bool:
         values, bounds = evaluate(phi, np.array([q]))
@@ -52,8 +54,9 @@ def critical_curve(phi: Nonlinearity) -> CriticalCurve:
     q, mu_1 = table.q[usable], table.row("mu_1")[usable]
     ratio, bound = table.row("critical_ratio")[usable], table.bound("critical_ratio")[usable]
     sigma_w, variance = mu_1**-0.5, np.where(np.abs(ratio) <= bound, 0.0, ratio) / mu_1
+    from_origin = bool(germ(phi)[0] == 0 and evaluate(phi, np.zeros(1))[0][1, 0] > 0)
     if q.size and not variance.any():
-        return CriticalCurve(q, sigma_w, variance, True)
+        return CriticalCurve(q, sigma_w, variance, True, from_origin)
     variance_at = functools.partial(_variance, phi)
     extra = _turning_points(functools.partial(_sigma_w, phi), q, sigma_w) + _turning_points(variance_at, q, variance)
     told = variance != 0
@@ -68,7 +71,7 @@ def critical_curve(phi: Nonlinearity) -> CriticalCurve:
         ends = rows[4] / rows[1]
         ends[np.abs(ends) <= 1e-12 * new] = 0.0
         variance = np.concatenate([variance, ends])[order]
-    return CriticalCurve(q, sigma_w, variance, False)
+    return CriticalCurve(q, sigma_w, variance, False, from_origin)
 
 
 def _turning_points(function: Curve, q: np.ndarray, values: np.ndarray) -> list[float]:
@@ -111,23 +114,28 @@ def _crossings(function: Curve, q: np.ndarray, values: np.ndarray, target: float
     return found
 
 
-def _far_crossing(phi: Nonlinearity, function: Curve, values: np.ndarray, target: float) -> list[float]:
-    """The length beyond the profile at which function(q) = target, if there is one, from the values along the curve."""
-    table = profile(phi)
-    if table.end != TOP or not values.size:
+@functools.lru_cache(maxsize=256)
+def _far_values(phi: Nonlinearity, function: Callable[[Nonlinearity, np.ndarray], np.ndarray]) -> np.ndarray:
+    """The function at the end of the profile and at the lengths FAR beyond; nan where it is not defined there."""
+    with np.errstate(all="ignore"):
+        return function(phi, np.array([profile(phi).q[-1], *FAR]))
+
+
+def _far_crossings(phi: Nonlinearity, function: Callable, target: float) -> list[float]:
+    """The first length beyond the profile at which function(phi, q) = target, if there is one."""
+    if profile(phi).end != TOP:
         return []
 
     def excess(t: float) -> float:
-        return float(function(np.exp([t]))[0]) - target
+        return float(function(phi, np.exp([t]))[0] / target) - 1
 
-    low = float(table.q[-1])
-    for high in FAR:
-        here = excess(math.log(high))
-        if not math.isfinite(here):
-            break
-        if (here > 0) != (values[-1] > target):
-            return [math.exp(brentq(excess, math.log(low), math.log(high), xtol=EPS, rtol=4 * EPS))]
-        low = high
+    values, lengths = _far_values(phi, function), [profile(phi).q[-1], *FAR]
+    above, known = values > target, np.isfinite(values)
+    for i in np.flatnonzero((above[:-1] != above[1:]) & known[:-1] & known[1:])[:1]:
+        low, high = math.log(lengths[i]), math.log(lengths[i + 1])
+        if excess(low) * excess(high) >= 0:  # the root is at an end, to rounding
+            return [math.exp(min(low, high, key=lambda t: abs(excess(t))))]
+        return [math.exp(brentq(excess, low, high, xtol=EPS, rtol=4 * EPS))]
     return []
 
 
@@ -164,19 +172,17 @@ def _root_between(function: Curve, low: float, high: float) -> float:
 
 def lengths_at_sigma_b(phi: Nonlinearity, sigma_b: float) -> list[float]:
     curve = critical_curve(phi)
-    starts_at_origin = germ(phi)[0] == 0 and evaluate(phi, np.zeros(1))[0][1, 0] > 0
     lengths = []
     if sigma_b == 0:
-        if starts_at_origin:
+        if curve.from_origin:
             lengths.append(0.0)
         # Crossings between points of either sign; where the line leaves 0 it has q = 0, found above.
         known = curve.variance != 0
         return lengths + _crossings(functools.partial(_variance, phi), curve.q[known], curve.variance[known], 0.0)
-    if starts_at_origin and curve.q.size and curve.variance[0] > sigma_b**2:
+    if curve.from_origin and curve.q.size and curve.variance[0] > sigma_b**2:
         return [_below_profile(phi, sigma_b)]
-    variance = functools.partial(_variance, phi)
-    found = _crossings(variance, curve.q, curve.variance, sigma_b**2)
-    return found + _far_crossing(phi, variance, curve.variance, sigma_b**2)
+    found = _crossings(functools.partial(_variance, phi), curve.q, curve.variance, sigma_b**2)
+    return found + _far_crossings(phi, _variance, sigma_b**2)
 
 
 def _below_profile(phi: Nonlinearity, sigma_b: float) -> float:
@@ -194,8 +200,8 @@ def lengths_at_sigma_w(phi: Nonlinearity, sigma_w: float) -> list[float]:
     at_zero, bounds = evaluate(phi, np.zeros(1))
     if germ(phi)[0] == 0 and abs(sigma_w**2 * at_zero[1, 0] - 1) <= sigma_w**2 * bounds[1, 0] + 8 * EPS:
         lengths.append(0.0)
-    width = functools.partial(_sigma_w, phi)
-    found = _crossings(width, curve.q, curve.sigma_w, sigma_w) + _far_crossing(phi, width, curve.sigma_w, sigma_w)
+    found = _crossings(functools.partial(_sigma_w, phi), curve.q, curve.sigma_w, sigma_w)
+    found += _far_crossings(phi, _sigma_w, sigma_w)
     return lengths + [q for q in found if curve.defined_at(phi, q) and not (lengths and q < 1e-10)]
 
 

@@ -25,11 +25,11 @@ from meanfield.errors import (
     UnstableCriticalPointWarning,
 )
 from meanfield.expressions import as_nonlinearity
-from meanfield.gaussian_moments import PROFILE_RANGE, TOP, evaluate, profile, scan
+from meanfield.gaussian_moments import PROFILE_RANGE, TOP, evaluate, profile
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
 from meanfield.results import Result
-from meanfield.slopes import ULPS, is_one
+from meanfield.slopes import BESIDE, ULPS, is_one
 
 __all__ = ["CriticalLine", "CriticalPoint", "critical_line", "critical_point", "critical_points"]
 
@@ -258,11 +258,14 @@ def _line_at_lengths(phi: Nonlinearity, lengths: np.ndarray, name: str, target: 
     """
     q = lengths.ravel()
     known = np.isfinite(q)
-    values, bounds = np.full((5, q.size), np.nan), np.full((5, q.size), np.inf)
+    around = np.multiply.outer(BESIDE[: 1 if name == "q_star" else 3], q[known])
+    values, bounds = np.full((5, len(around), q.size), np.nan), np.full((5, q.size), np.inf)
     if known.any():
         # Where nothing is finite within reach of any q, the bounds stay infinite.
         with contextlib.suppress(NonlinearityError):
-            values[:, known], bounds[:, known] = evaluate(phi, q[known])
+            found, found_bounds = (part.reshape(5, *around.shape) for part in evaluate(phi, around.ravel()))
+            values[:, :, known], bounds[:, known] = found, found_bounds[:, 0]
+    values, beside = values[:, 0], values[:, 1:]
     finite = np.isfinite(bounds[:2]).all(axis=0)
     exists = finite & (values[1] > LEAST) & (values[4] >= -bounds[4])
     degenerate = critical_curve(phi).degenerate
@@ -270,7 +273,8 @@ def _line_at_lengths(phi: Nonlinearity, lengths: np.ndarray, name: str, target: 
         rows, row_bounds = _explicit(q, values, bounds)
         q_error = np.zeros_like(q)
         if name != "q_star":
-            q_error = _move_errors(phi, q, rows, row_bounds, name, target.ravel(), exists & (q > 0) & (not degenerate))
+            moved = exists & (q > 0) & (not degenerate)
+            q_error = _move_errors(q, rows, row_bounds, name, target.ravel(), moved, beside)
         (sigma_w, variance, alpha), (sigma_w_error, variance_error, alpha_error) = rows, row_bounds
         sigma_b = np.sqrt(variance)
         # sqrt turns an absolute error of sigma_b^2 near 0 into its square root.
@@ -314,15 +318,15 @@ def _explicit(q: np.ndarray, values: np.ndarray, bounds: np.ndarray) -> tuple[np
 
 
 def _move_errors(
-    phi: Nonlinearity, q: np.ndarray, rows: np.ndarray, row_bounds: np.ndarray, name: str, target: np.ndarray, moved
+    q: np.ndarray, rows: np.ndarray, row_bounds: np.ndarray, name: str, target: np.ndarray, moved, beside: np.ndarray
 ) -> np.ndarray:
     """The error of the lengths q found for a sigma_w or sigma_b; `rows` and `row_bounds` of `_explicit` follow it.
 
-    By difference quotients with a safety factor of 2 where q is `moved`; elsewhere it is exact.
+    By difference quotients of the moments `beside` q (5, 2, n) with a safety factor of 2 where q is `moved`; elsewhere
+    it is exact.
     """
     changes = np.zeros_like(rows)  # over a step of 2e-4 q
-    beside = np.outer([1 - 1e-4, 1 + 1e-4], q[moved])
-    _, mu_1, _, V_slope, ratio = scan(phi, beside.ravel()).reshape(5, *beside.shape)
+    _, mu_1, _, V_slope, ratio = beside[:, :, moved]
     changes[:, moved] = np.abs(np.diff([mu_1**-0.5, ratio / mu_1, V_slope / mu_1], axis=1))[:, 0]
     row, aim = (0, target) if name == "sigma_w" else (1, target**2)
     missed = np.abs(rows[row] - aim) + row_bounds[row]

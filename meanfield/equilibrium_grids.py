@@ -13,7 +13,7 @@ from meanfield.gaussian_moments import evaluate
 from meanfield.length_interpolants import length_moments
 from meanfield.length_search import reached_lengths
 from meanfield.nonlinearity import Nonlinearity
-from meanfield.slopes import depth_scale, depth_scale_bound, is_one, slopes_at
+from meanfield.slopes import BESIDE, depth_scale, depth_scale_bound, is_one, slopes_at
 
 __all__ = ["NUMBERS", "Cells", "solve_cells"]
 
@@ -61,9 +61,8 @@ def _fill(phi: Nonlinearity, cells: Cells, where, sigma_w, sigma_b, q) -> np.nda
     """Write the cells `where` (n,) whose length is q to interpolation accuracy; which of them are too marginal (n,)."""
     q, values, bounds = _polished(phi, sigma_w, sigma_b, q)
     rests = q == 0
-    error, alpha, chi_1, alpha_bound, chi_bound = slopes_at(
-        q, sigma_w, sigma_b, values, bounds, lambda beside: length_moments(phi, beside)[[2, 1]]
-    )
+    beside = length_moments(phi, np.multiply.outer(BESIDE[1:], q[~rests]).ravel())[[2, 1]]
+    error, alpha, chi_1, alpha_bound, chi_bound = slopes_at(q, sigma_w, sigma_b, values, bounds, beside)
     doubtful = is_one(chi_1, chi_bound) | is_one(alpha, alpha_bound)
 
     c, c_bound = np.where(rests, np.nan, 1.0), np.where(rests, np.nan, 0.0)

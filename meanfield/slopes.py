@@ -1,18 +1,17 @@
 """Slopes of the length and the correlation map at length fixed points, and depth scales; elementwise, with bounds."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from meanfield.quadrature import EPS
 
-__all__ = ["ULPS", "depth_scale", "depth_scale_bound", "is_one", "slopes_at"]
+__all__ = ["BESIDE", "ULPS", "depth_scale", "depth_scale_bound", "is_one", "slopes_at"]
 
+BESIDE = (1.0, 1 - 1e-4, 1 + 1e-4)  # factors of q
 ULPS = 8 * EPS  # rounding that a comparison with 1 forgives, beyond the reported error
 
 
 def slopes_at(
-    q: np.ndarray, sigma_w, sigma_b, values: np.ndarray, bounds: np.ndarray, near: Callable[[np.ndarray], np.ndarray]
+    q: np.ndarray, sigma_w, sigma_b, values: np.ndarray, bounds: np.ndarray, beside: np.ndarray
 ) -> tuple[np.ndarray, ...]:
     """The error of the fixed points q (n,), alpha and chi_1 there, and the bounds of both, each (n,).
 
@@ -21,8 +20,8 @@ def slopes_at(
     sigma_w, sigma_b : float or array (n,)
     values, bounds : array (5, n)
         The moments at q and their bounds.
-    near : callable
-        From lengths (m,) to V_slope and mu_1 there, (2, m).
+    beside : array (2, 2 m)
+        V_slope and mu_1 at the m lengths that are not 0, times BESIDE[1], and then at those times BESIDE[2].
 
     Notes
     -----
@@ -36,13 +35,14 @@ def slopes_at(
     residual = np.abs(weight * V + sigma_b**2 - q) + weight * bounds[0] + 2 * EPS * q
     # How far the slopes move with q, by difference quotients with a safety factor of 2.
     inner = q > 0
-    below, above = np.split(near(np.concatenate([q[inner] * (1 - 1e-4), q[inner] * (1 + 1e-4)])), 2, axis=1)
+    below, above = np.split(beside, 2, axis=1)
     bends = np.zeros_like(slopes)
-    bends[:, inner] = 2 * weight[inner] / (2e-4 * q[inner]) * np.abs(above - below)
     # Where alpha is 1 a residual r moves q by sqrt(2 r / |alpha'|); without a bend it may lie anywhere.
-    slack = np.maximum(np.abs(1 - slopes[0]) - slope_bounds[0], np.sqrt(residual * bends[0] / 16))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
+        bends[:, inner] = 2 * weight[inner] * np.abs(above - below) / (2e-4 * q[inner])
+        slack = np.maximum(np.abs(1 - slopes[0]) - slope_bounds[0], np.sqrt(residual * bends[0] / 16))
         error = np.where(inner, residual / slack, 0.0)
+        error[np.isnan(error)] = np.inf
         slope_bounds += np.where(bends > 0, bends * error, 0.0)
     slope_bounds[0] = np.where(q > 0, slope_bounds[0], slope_bounds[1])
     return error, *slopes, *slope_bounds

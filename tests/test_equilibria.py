@@ -428,9 +428,6 @@ def test_lengths_far_beyond_the_profile():
         result = mf.fixed_point("relu", sigma_w, 1.0)
         assert abs(Fraction(result.q_star) - exact) <= result.error
         assert result.error <= 1e-3 * result.q_star
-    slow = mf.fixed_point("abs(x)**0.9", 3.0, 0.0)  # V = E |x|^1.8 = M q^0.9
-    moment = 2**0.9 * math.gamma(1.4) / math.sqrt(math.pi)
-    assert abs(slow.q_star / (9 * moment) ** 10 - 1) <= 1e-10
 
 
 def test_a_steep_step_has_the_chaos_of_a_sign():
@@ -448,7 +445,7 @@ def test_a_steep_step_has_the_chaos_of_a_sign():
     ("phi", "sigma_w", "reason"),
     [
         ("tanh", 1e100, r"leaves the range of the search, q up to 1e\+150"),
-        ("abs(x)**0.95", 1e10, r"leaves the range of the search, q up to 1e\+150"),
+        ("x/(1+log1p(abs(x)))", 1e3, r"leaves the range of the search, q up to 1e\+150"),
         ("sin(1e3*x)", 1.5, "phi turns too fast for the integrals; scale x down"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 import meanfield as mf
 from meanfield.gaussian_moments import evaluate, scan
-from meanfield.slopes import depth_scale, depth_scale_bound, is_one, slopes_at
+from meanfield.slopes import BESIDE, depth_scale, depth_scale_bound, is_one, slopes_at
 
 
 def test_depth_scales_and_their_limits():
@@ -48,9 +48,8 @@ def test_bounds_cover_a_length_that_is_off(shift):
     phi, sigma_w, sigma_b = mf.as_nonlinearity("sin"), 1.8, 0.3
     exact = mf.fixed_point(phi, sigma_w, sigma_b)
     q = np.array([exact.q_star * (1 + shift), 0.0])
-    error, alpha, chi_1, alpha_bound, chi_bound = slopes_at(
-        q, sigma_w, sigma_b, *evaluate(phi, q), lambda beside: scan(phi, beside)[[3, 1]]
-    )
+    beside = scan(phi, q[0] * np.array(BESIDE[1:]))[[3, 1]]
+    error, alpha, chi_1, alpha_bound, chi_bound = slopes_at(q, sigma_w, sigma_b, *evaluate(phi, q), beside)
     assert abs(q[0] - exact.q_star) <= error[0] <= 1.1 * abs(q[0] - exact.q_star)
     assert abs(alpha[0] - exact.alpha) <= alpha_bound[0] <= 3 * abs(alpha[0] - exact.alpha)
     assert abs(chi_1[0] - exact.chi_1) <= chi_bound[0] <= 3 * abs(chi_1[0] - exact.chi_1)

@@ -109,6 +109,12 @@ def test_phase(terminal):
     assert "#" in text.splitlines()[-2]
 
 
+@pytest.mark.parametrize("phi", ["sinh(x)", "cosh(x)", "exp(x)", "softshrink"])
+def test_the_default_window_of_phi_that_grows_fast_or_has_a_dead_zone(terminal, phi):
+    record = terminal.json("phase", phi, "--points", 9, 2)
+    assert {"ordered", "unbounded"} <= set(np.ravel(record["phase"])) <= {"ordered", "chaotic", "unbounded"}
+
+
 def test_files_of_every_kind(terminal, tmp_path):
     for suffix in ("png", "pdf", "svg", "csv", "npz", "json"):
         result = terminal.ok(*PHASE, "--output", tmp_path / f"phase.{suffix}")
