@@ -173,7 +173,7 @@ def _root_between(function: Curve, low: float, high: float) -> float:
 def lengths_at_sigma_b(phi: Nonlinearity, sigma_b: float) -> list[float]:
     curve = critical_curve(phi)
     lengths = []
-    if sigma_b == 0:
+    if sigma_b**2 == 0:
         if curve.from_origin:
             lengths.append(0.0)
         # Crossings between points of either sign; where the line leaves 0 it has q = 0, found above.

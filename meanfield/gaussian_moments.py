@@ -327,7 +327,7 @@ def profile(phi: Nonlinearity) -> Profile:
         except NonlinearityError:
             end = INFINITE
             break
-        finite = np.isfinite(bounds[:2]).all(axis=0)
+        finite = np.isfinite(bounds[0] + bounds[1])
         good = finite & ((bounds[:2] <= 1e-6 * rows[:2]).all(axis=0) | (rows[:2] == 0).any(axis=0))
         stop = len(octave) if good.all() else int(np.argmin(good))
         parts.append((octave[:stop], rows[:, :stop], bounds[:, :stop]))
@@ -336,7 +336,8 @@ def profile(phi: Nonlinearity) -> Profile:
             break
     if not parts or not parts[0][0].size:
         raise NonlinearityError(f"{phi.name}: the search for q ends at q = {PROFILE_RANGE[0]:g} already: {end}")
-    return Profile(*(np.concatenate([part[i] for part in parts], axis=-1) for i in range(3)), end, end == INFINITE)
+    q, rows, bounds = (np.concatenate([part[i] for part in parts], axis=-1) for i in range(3))
+    return Profile(q, rows, bounds, end, end == INFINITE)
 
 
 def _refuse_size(phi: Nonlinearity) -> None:
