@@ -245,12 +245,15 @@ def coverage(comparisons: Sequence[Comparison], level: float, *, lengths: str) -
             )
             seen.append(f"{size} in {comparison.quantity}")
         coarse = random & ~fine
-        layers = sorted({layer for (_, layer), bad in zip(comparison.places, coarse, strict=True) if bad})
-        if layers:
-            unseen.append(f"{comparison.quantity} from layer {layers[0]} on" if layers[-1] else comparison.quantity)
+        blurred = [place for place, bad in zip(comparison.places, coarse, strict=True) if bad]
+        first = min((layer for _, layer in blurred), default=0)
+        if first:
+            unseen.append(f"{comparison.quantity} from layer {first} on")
+        else:
+            unseen += [f"{comparison.quantity}{f' at {label}' if label else ''}" for label, _ in blurred]
     notes = [f"Differences of {listed(seen)} would have been noticed in every layer."] if seen else []
     if unseen:
-        notes = [note.replace("in every layer", "in the other layers") for note in notes]
+        notes = [note.replace("in every layer", "elsewhere") for note in notes]
         remedy = (
             "larger widths or fewer layers" if lengths == "reset" else 'larger widths, fewer layers or lengths="reset"'
         )

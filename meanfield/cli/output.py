@@ -43,6 +43,7 @@ class Answer:
     table : columns of its CSV
     arrays : arrays of its NPZ, the columns if not given
     figure : makes its matplotlib figure
+    page : makes its HTML page, given the provenance
     seed : the seed it depends on
     """
 
@@ -51,6 +52,7 @@ class Answer:
     table: Mapping[str, Any] = field(default_factory=dict)
     arrays: Mapping[str, Any] | None = None
     figure: Callable[[], Any] | None = None
+    page: Callable[[Mapping[str, Any]], str] | None = None
     seed: int | None = None
 
 
@@ -93,6 +95,9 @@ def _file_bytes(name: str, answer: Answer, suffix: str) -> bytes:
         return _csv_text(answer.table).encode()
     if suffix == ".npz":
         return _npz_bytes(answer)
+    if suffix == ".html":
+        assert answer.page is not None
+        return answer.page(_provenance(answer)).encode()
     from meanfield.plotting import image_bytes
 
     assert answer.figure is not None

@@ -19,7 +19,7 @@ TABLES = (".json", ".csv", ".npz")
     "validate",
     example="meanfield validate tanh --sigma-w 1.5 --sigma-b 0.3 --depth 5 --widths 100,200,400\n"
     "  meanfield validate tanh --width 256 --depth 50",
-    suffixes=(*TABLES, ".png", ".pdf", ".svg"),
+    suffixes=(*TABLES, ".html", ".png", ".pdf", ".svg"),
 )
 @phi_argument
 @click.option("--sigma-w", type=float, help="Standard deviation of the weights times sqrt(fan_in); else critical.")
@@ -103,9 +103,16 @@ def _verdict(point: tuple, setting: dict[str, Any], run: dict[str, Any]) -> tupl
 
         return verification_figure(report, title=point[0].name)
 
+    def html(provenance) -> str:
+        from meanfield.report import page, verification_section
+
+        section = verification_section(report, setting, title=point[0].name, provenance=provenance)
+        return page(_title(point), "", [section], provenance)
+
     answer = Answer(
         data={**_data(point, setting), **report.to_dict()},
         show=show,
+        page=html,
         table={name: [getattr(check, name) for check in report.checks] for name in COLUMNS},
         figure=figure,
         seed=setting["seed"],

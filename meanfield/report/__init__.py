@@ -23,6 +23,7 @@ __all__ = [
     "fisher_section",
     "fixed_point_section",
     "folder_name",
+    "page",
     "phase_section",
     "replaced_folder",
     "slug",

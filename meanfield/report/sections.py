@@ -128,7 +128,7 @@ def verification_section(report, settings: Mapping[str, Any], *, title: str, pro
     ]
     return Section(
         title="Checked by simulation",
-        body=verdict(report.verdict, passed=report.passed) + body,
+        body=verdict(report.verdict, passed=report.passed) + body + "".join(paragraph(note) for note in report.notes),
         figures={"verification": image_bytes(verification_figure(report, title=title), "png", provenance=provenance)},
         captions={"verification": "Theory and simulation layer by layer, and their distance in standard errors."},
         details=table(("quantity", "theory", "simulation", "standard error", "z", "p"), rows),

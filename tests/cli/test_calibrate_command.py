@@ -1,6 +1,7 @@
 """`meanfield calibrate`, and the finite-width answer of `meanfield validate`."""
 
 import csv
+import html
 
 import pytest
 
@@ -48,6 +49,21 @@ def test_the_catalogue(terminal, monkeypatch):
     assert [row["phase"] for row in rows[10:12]] == ["unbounded"] * 2
     assert record["passed"] is True
     assert record["summary"] == "The theory holds in 18 of 18 checks of the catalogue."
+
+
+def test_a_verdict_as_a_page(terminal, tmp_path):
+    place = tmp_path / "verdict.html"
+    phi = "where(x < 0, 0.1*x, x)"
+    terminal("validate", phi, *SMALL, "--networks", 8, "--c0", "0.5,-0.5", "--output", place)
+    text = place.read_text()
+    record = terminal.json("validate", phi, *SMALL, "--networks", 8, "--c0", "0.5,-0.5")
+    for words in (record["verdict"], *record["notes"], *(check["name"] for check in record["checks"])):
+        assert html.escape(words) in text
+    assert "<h1>where(x &lt; 0, 0.1*x, x) at sigma_w = 1.5, sigma_b = 0.3</h1>" in text
+    assert text.count('src="data:image/png;base64,') == 1
+    assert "default-src 'none'" in text
+    assert "<script" not in text
+    assert place.name not in text
 
 
 def test_either_phi_or_the_catalogue(terminal):
