@@ -92,6 +92,7 @@ def test_networks_that_never_arrive_are_hollow_and_above_the_rest(tables):
     hollow = [line for line in points if line.get_markerfacecolor() == "none"]
     assert sum(len(line.get_xdata()) for line in points) == 18
     assert [len(line.get_xdata()) for line in hollow] == [3]
+    assert [text.get_text() for text in ax.texts] == [f"not within {max(EPOCHS)} epochs"]
     assert hollow[0].get_ydata().min() > max(line.get_ydata().max() for line in points if line not in hollow)
 
 

@@ -8,6 +8,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from meanfield.arguments import choice
 from meanfield.plotting.style import BLACK, BLUE, ORANGE, VERMILION, add_legend, axes_for, figure_of, label_axes
@@ -110,7 +111,8 @@ def plot_conditioning(tables, *, title: str | None = None, ax: Axes | None = Non
     """Epochs to the goal against the condition number at the start, one point a network; never: at the upper edge."""
     own, ax = ax is None, axes_for(ax, (5.4, 4.4))
     runs = tables.runs
-    edge = 1.3 * tables.courses["epoch"].max()
+    longest = tables.courses["epoch"].max()
+    edge = 1.3 * longest
     colours = _colours(runs["q_star"])
     groups = [group for group in MARKERS if (runs["group"] == group).any()]
     arrived = np.isfinite(runs["epochs_to_goal"])
@@ -124,9 +126,15 @@ def plot_conditioning(tables, *, title: str | None = None, ax: Axes | None = Non
                     linestyle="none", marker=MARKERS[group], color=colour, markerfacecolor=face,
                 )  # fmt: skip
     ax.axhline(edge / 1.15, color=BLACK, linewidth=0.8, linestyle=":")
+    ax.annotate(
+        f"not within {longest:g} epochs", (0.01, edge / 1.15), xycoords=("axes fraction", "data"), xytext=(0, 3),
+        textcoords="offset points", fontsize="small",
+    )  # fmt: skip
     handles = [ax.plot([], [], linestyle="none", marker=MARKERS[g], color=BLACK, label=g)[0] for g in groups]
     handles += [ax.plot([], [], color=colour, label=f"$q^*$ = {q:g}")[0] for q, colour in colours.items()]
     _logarithmic(ax)
+    ax.yaxis.set_major_formatter(LogFormatter())
+    ax.yaxis.set_minor_formatter(LogFormatter())
     goal = runs["goal"][0]
     label_axes(ax, "condition number of the Fisher information at the start", f"epochs to a loss of {goal:g}", title)
     add_legend(ax, handles, outside=own)
