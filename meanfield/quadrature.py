@@ -155,7 +155,7 @@ class HalfLineQuadrature:
     kinks : callable
         ``(low, high)`` to the places on the half line where a row has a kink.
     resolving : int
-        Number of rows that decide the panels.
+        Number of rows that decide the panels. Row r + `resolving` is row r less something exact: they err together.
     finest : int
         Panels shrink towards 0 down to ``2**finest``, a scale below which the rows are smooth there.
     """
@@ -232,10 +232,12 @@ class HalfLineQuadrature:
             rows = panels.values.reshape(len(panels.values), -1)
             folded = self._integrands(x, rows)
             doubt = (ROUNDING if panels.complete else 1e-3) * np.abs(folded)
-            for r, noise in enumerate(panels.noise):
-                loud = np.flatnonzero(np.repeat(noise != 0, ORDER))
+            step = self._resolving.stop
+            for r in range(step):
+                noise = panels.noise[r::step]
+                loud = np.flatnonzero(np.repeat((noise != 0).any(axis=0), ORDER))
                 moved = rows[:, loud]
-                moved[r] += np.repeat(noise, ORDER)[loud]
+                moved[r::step] += np.repeat(noise, ORDER, axis=1)[:, loud]
                 doubt[:, loud] += np.abs(self._integrands(x[loud], moved) - folded[:, loud])
         finite = np.isfinite(folded).all(axis=0)
         if not finite.all():
