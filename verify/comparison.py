@@ -251,14 +251,11 @@ def coverage(comparisons: Sequence[Comparison], level: float, *, lengths: str) -
             unseen.append(f"{comparison.quantity} from layer {first} on")
         else:
             unseen += [f"{comparison.quantity}{f' at {label}' if label else ''}" for label, _ in blurred]
-    notes = [f"Differences of {listed(seen)} would have been noticed in every layer."] if seen else []
-    if unseen:
-        notes = [note.replace("in every layer", "elsewhere") for note in notes]
-        remedy = (
-            "larger widths or fewer layers" if lengths == "reset" else 'larger widths, fewer layers or lengths="reset"'
-        )
-        notes.append(f"Too little is known of {listed(unseen)}, where the networks differ too much: take {remedy}.")
-    return notes
+    if not unseen:
+        return [f"Differences of {listed(seen)} would have been noticed in every layer."] if seen else []
+    remedy = "larger widths or fewer layers" if lengths == "reset" else 'larger widths, fewer layers or lengths="reset"'
+    notes = [f"Too little is known of {listed(unseen)}, where the networks differ too much: take {remedy}."]
+    return [*notes, f"Elsewhere differences of {listed(seen)} would have been noticed."] if seen else notes
 
 
 def _is_relative(comparison: Comparison) -> bool:

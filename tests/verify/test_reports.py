@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -71,6 +72,19 @@ def test_the_level_is_a_threshold(simulation):
     assert 0 < adjusted < 0.5
     assert verify.compare(prediction, simulation, level=adjusted * 0.999).passed
     assert not verify.compare(prediction, simulation, level=min(adjusted * 1.001, 0.999)).passed
+
+
+def test_where_networks_differ_too_much_the_report_says_so():
+    """Lengths of critical ReLU layers wander: their spread grows with depth, and the theory's own stays out of sight."""
+    settings = {"depth": 40, "widths": (20, 40), "networks": 12, "quantities": ("q", "jacobian_moment")}
+    report = verify.check("relu", math.sqrt(2), 0.0, **settings)
+    assert report.passed, report.verdict
+    assert re.match(
+        r"Too little is known of q from layer \d+ on, jacobian_moment at k = 1 and jacobian_moment at k = 2, where the "
+        r"networks differ too much: take larger widths, fewer layers or lengths=\"reset\"\.",
+        report.notes[0],
+    )
+    assert re.match(r"Elsewhere differences of \d+ % in q would have been noticed\.", report.notes[1])
 
 
 def test_dead_networks_are_named():
