@@ -169,7 +169,7 @@ function drawLayers(canvas, values, limit, names, top) {
 const COLUMNS = 210, ROWS = 140;
 function phaseCells(tables, q0) {
   const [[left, right], [bottom, top]] = tables.window;
-  const cells = [];
+  const cells = [], several = [];
   for (let j = 0; j < ROWS; j++) {
     const b2 = (bottom + ((j + 0.5) / ROWS) * (top - bottom)) ** 2;
     for (let i = 0; i < COLUMNS; i++) {
@@ -178,12 +178,13 @@ function phaseCells(tables, q0) {
       const q = attractor(tables, w2, b2, roots, q0);
       const m = Number.isFinite(q) ? tables.moments(q) : null;
       cells.push(!m ? "unbounded" : w2 * m[1] < 1 ? "ordered" : "chaotic");
+      several.push(roots.length > 1);
     }
   }
-  return cells;
+  return {phases: cells, several};
 }
 
-function drawPlane(canvas, tables, cells, state) {
+function drawPlane(canvas, tables, {phases: cells, several}, state) {
   const [across, up] = tables.window;
   const axes = new Axes(canvas, across, up, {x: "σw, standard deviation of weights × √fan-in", y: "σb, of biases"});
   axes.inside((pen) => {
@@ -199,7 +200,8 @@ function drawPlane(canvas, tables, cells, state) {
       }
     }
     pen.globalAlpha = 1;
-    hatchUnbounded(pen, axes, cells, width, height);
+    hatch(axes, cells.map((phase) => phase === "unbounded"), "unbounded", 1);
+    hatch(axes, several, "line", -1);
   });
   drawLine(axes, tables.line);
   axes.frame();
@@ -215,20 +217,23 @@ function readColours() {
   for (const phase of ["ordered", "chaotic"]) CELL_COLOURS[phase] = colour(phase);
 }
 
-function hatchUnbounded(pen, axes, cells, width, height) {
+// Lines over the chosen cells, rising (lean 1) or falling (lean -1) to the right.
+function hatch(axes, chosen, name, lean) {
+  const width = (axes.width - axes.left - axes.right) / COLUMNS, height = (axes.height - axes.top - axes.bottom) / ROWS;
+  const {pen} = axes;
   pen.save();
   pen.beginPath();
-  cells.forEach((phase, k) => {
-    if (phase !== "unbounded") return;
+  chosen.forEach((wanted, k) => {
+    if (!wanted) return;
     pen.rect(axes.left + (k % COLUMNS) * width, axes.height - axes.bottom - (Math.floor(k / COLUMNS) + 1) * height, width + 0.5, height + 0.5);
   });
   pen.clip();
-  pen.strokeStyle = colour("unbounded");
+  pen.strokeStyle = colour(name);
   pen.lineWidth = 1;
   pen.beginPath();
-  for (let x = -axes.height; x < axes.width; x += 9) {
+  for (let x = -axes.height; x < axes.width + axes.height; x += 9) {
     pen.moveTo(x, axes.height);
-    pen.lineTo(x + axes.height, 0);
+    pen.lineTo(x + lean * axes.height, 0);
   }
   pen.stroke();
   pen.restore();
