@@ -103,7 +103,7 @@ def _in_words_of_mu_1(deficit: float) -> str:
 
 
 def _in_words_of_variance(spread: float, depth: int) -> str:
-    return f"variance = {round(depth * spread, 14):.6g} at depth {depth}"
+    return f"variance = {depth * spread:.6g} at depth {depth}"
 
 
 def _point_where(

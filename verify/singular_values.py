@@ -7,6 +7,7 @@ import numpy as np
 
 from meanfield.arguments import choice, integer, scalar, seed_sequence
 from meanfield.expressions import as_nonlinearity
+from meanfield.memory import refuse_memory
 from meanfield.results import Result
 from meanfield.weights import ENSEMBLES
 from verify.networks import NetworkLaw
@@ -18,6 +19,9 @@ from verify.spectra.products import JacobianSetting
 __all__ = ["LargestEigenvalues", "jacobian_lambda_max", "jacobian_log_singular_values", "jacobian_singular_values"]
 
 METHODS = ("product", "qr")
+# Numbers held for one network: times width^2 for a product and a graded one, times width x depth for Lanczos.
+PRODUCT, GRADED, REVEALED = 5, 13, 500
+BYTES_OF_A_SEED = 500
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,7 +84,8 @@ def jacobian_singular_values(
     Raises
     ------
     InvalidParameterError
-        An argument is outside its range, or the product leaves the range of float64.
+        An argument is outside its range, the product leaves the range of float64, or the networks do not fit into
+        the machine's memory.
     NonlinearityError
         phi cannot be used.
     NoFixedPointError
@@ -89,7 +94,7 @@ def jacobian_singular_values(
     Notes
     -----
     The direction of h^1 is uniform and W^1 independent of it. Orthogonal weights are multiplied as random reflectors,
-    without a factorisation. Memory: about 3 width^2 numbers for each worker.
+    without a factorisation. Memory: about 5 width^2 numbers for each worker, by "qr" 13.
 
     References
     ----------
@@ -101,10 +106,9 @@ def jacobian_singular_values(
     (3, 50)
     """
     setting = _setting(phi, sigma_w, sigma_b, depth=depth, weights=weights, q0=q0, lengths=lengths)
-    measure = singular_values if choice("method", method, METHODS) == "product" else log_singular_values
-    found = _measured(measure, setting, width, networks, seed, executor)
-    if method == "product":
-        return found
+    if choice("method", method, METHODS) == "product":
+        return _measured(singular_values, setting, width, networks, seed, executor, squares=PRODUCT)
+    found = _measured(log_singular_values, setting, width, networks, seed, executor, squares=GRADED)
     with np.errstate(under="ignore"):
         return np.exp(found)
 
@@ -151,7 +155,7 @@ def jacobian_log_singular_values(
     True
     """
     setting = _setting(phi, sigma_w, sigma_b, depth=depth, weights=weights, q0=q0, lengths=lengths)
-    return _measured(log_singular_values, setting, width, networks, seed, executor)
+    return _measured(log_singular_values, setting, width, networks, seed, executor, squares=GRADED)
 
 
 def jacobian_lambda_max(
@@ -193,7 +197,7 @@ def jacobian_lambda_max(
     -----
     Golub and Kahan's Lanczos process on products J v and J^T u. Of each weight matrix only the directions asked for
     are drawn, given all earlier answers, which is exact in law: k steps take O(width k^2 depth) operations and
-    about 64 width k depth bytes.
+    about 64 width k depth bytes; some 60 steps are expected.
 
     Examples
     --------
@@ -203,7 +207,8 @@ def jacobian_lambda_max(
     """
     setting = _setting(phi, sigma_w, sigma_b, depth=depth, weights=weights, q0=q0, lengths=lengths)
     wanted = scalar("tolerance", tolerance, low=0.0, open_low=True)
-    found = _measured(partial(largest_eigenvalue, wanted), setting, width, networks, seed, executor)
+    measure = partial(largest_eigenvalue, wanted)
+    found = _measured(measure, setting, width, networks, seed, executor, lines=REVEALED)
     return LargestEigenvalues(lambda_max=found[:, 0], residual=found[:, 1])
 
 
@@ -219,7 +224,10 @@ def _setting(phi, sigma_w, sigma_b, *, depth, weights, q0, lengths) -> JacobianS
     return JacobianSetting(law=law, q0=length, lengths=choice("lengths", lengths, LENGTHS))
 
 
-def _measured(measure, setting, width, networks, seed, executor) -> np.ndarray:
+def _measured(measure, setting, width, networks, seed, executor, *, squares=0, lines=0) -> np.ndarray:
     size = integer("width", width, low=1)
     count = integer("networks", networks, low=1)
+    held = squares * size**2 + lines * size * setting.law.depth
+    kept = count * (BYTES_OF_A_SEED + 8 * (size if squares else 2))
+    refuse_memory(8.0 * held + kept, None, f"{count} network{'s' * (count > 1)} of width {size}")
     return measure_networks(measure, setting, size, range(count), seed_sequence(seed), executor=executor)
