@@ -29,7 +29,7 @@ def slope_law(phi: Nonlinearity, q: float, partition: int = 0) -> Law:
         below, above = (slope**2 if abs(slope) > VANISHING else 0.0 for slope in germ(phi)[1:])
         return point_masses({below: 0.5, above: 0.5} if below != above else {above: 1.0})
     with np.errstate(all="ignore"):
-        return gaussian_pushforward(phi.derivative, q, kinks=phi.kinks_between, partition=partition)
+        return gaussian_pushforward(phi.derivative, q, kinks=phi.breaks_between, partition=partition)
 
 
 @dataclass(frozen=True)

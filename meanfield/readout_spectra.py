@@ -112,7 +112,7 @@ def _groups(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.lru_cache(maxsize=256)
 def _law(phi: Nonlinearity, q: float) -> Law:
-    return gaussian_pushforward(phi.derivative, float(q), kinks=phi.kinks_between)
+    return gaussian_pushforward(phi.derivative, float(q), kinks=phi.breaks_between)
 
 
 def _log_w(law: Law, log_m: np.ndarray) -> np.ndarray:
