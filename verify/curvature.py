@@ -18,6 +18,7 @@ from meanfield.results import Result
 from verify.lanczos import largest_eigenvalues
 from verify.linearization import (
     Layers,
+    Linearization,
     SampleBlocks,
     bordered_products,
     checked_layers,
@@ -277,10 +278,18 @@ def sigma_max_jacobian(layers: Layers, phi, X, *, of: str = "features") -> np.nd
         T, C = linear.outputs.shape
         *_, (_, delta) = linear.backward(np.broadcast_to(np.eye(C), (T, C, C)))
         return np.linalg.norm(delta @ linear.weights[0], 2, axis=(1, 2))
-    norms = []
-    for t in range(len(linear)):
-        J = linear.slope(0)[t, :, None] * linear.weights[0]
-        for layer, W in enumerate(linear.weights[1:-1], start=1):
+    return np.array([spectral_norm(_features_jacobian(linear, t)) for t in range(len(linear))])
+
+
+def _features_jacobian(linear: Linearization, t: int) -> np.ndarray:
+    """D^L W^L ... D^1 W^1 at input t, multiplied from its narrower end."""
+    hidden = linear.weights[:-1]
+    if hidden[0].shape[1] <= hidden[-1].shape[0]:
+        J = linear.slope(0)[t, :, None] * hidden[0]
+        for layer, W in enumerate(hidden[1:], start=1):
             J = linear.slope(layer)[t, :, None] * (W @ J)
-        norms.append(spectral_norm(J))
-    return np.array(norms)
+        return J
+    J = linear.slope(len(hidden) - 1)[t, :, None] * hidden[-1]
+    for layer in range(len(hidden) - 2, -1, -1):
+        J = (J * linear.slope(layer)[t]) @ hidden[layer]
+    return J

@@ -246,8 +246,8 @@ def test_layerwise_bound(output, seed):
 
 @pytest.mark.parametrize("of", ["features", "outputs"])
 def test_largest_singular_value_of_the_jacobian(of):
-    """Against central differences in the input, layer sizes that differ; and one hidden layer."""
-    for layers in (LAYERS, network([5, 90, 4], seed=3)):
+    """Against central differences in the input: layer sizes that grow or shrink; and one hidden layer."""
+    for layers in (LAYERS, network([5, 90, 4], seed=3), network([5, 4, 6, 3, 2], seed=4), network([5, 3, 2], seed=5)):
         cut = (
             layers
             if of == "outputs"

@@ -86,5 +86,7 @@ def measurement_seconds(config: TrainingConfig, shape: Shape) -> float:
     eigenvalues = 3 * seconds_of_product(size, size, size) * (rows / size) ** 3
     kernel_rows = config.jacobian_samples * shape.outputs
     grams = shape.depth * seconds_of_product(size, shape.width, size) * (rows**2 + kernel_rows**2) / size**2
-    jacobians = config.jacobian_samples * shape.depth * seconds_of_product(shape.width, shape.width, shape.width)
+    factors = shape.depth - 1 + max(1.0, shape.dim / shape.width)
+    narrow = min(shape.dim, shape.width)
+    jacobians = config.jacobian_samples * factors * seconds_of_product(shape.width, shape.width, narrow)
     return eigenvalues + grams + jacobians
