@@ -37,7 +37,7 @@ LETTERS = {"ordered": ".", "critical": "=", "chaotic": "#", "unbounded": "~"}
     type=click.Choice(["map", "depth-scales", "trainability"]),
     default="map",
     show_default=True,
-    help="A map of the plane; depth scales over sigma_w, for up to five rows; how deep signals reach, in the lowest row that has any.",
+    help="A map of the plane; depth scales over sigma_w, for up to five rows; how deep signals reach, in one row.",
 )
 @click.option(
     "--axes",

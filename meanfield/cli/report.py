@@ -9,6 +9,7 @@ from meanfield.cli.options import PhiCommand, phi_argument, simulation_options
 from meanfield.cli.output import SCHEMA_VERSION, echo, emit
 from meanfield.cli.session import Session
 
+CELLS = (61, 41)  # columns and rows of the phase diagram
 EXAMPLE = """\b
 Example:
   meanfield report "leaky_relu(slope=0.2)" --output leaky
@@ -90,7 +91,7 @@ def _build(folder: Path, phi, point, simulation: dict[str, Any], workers: int) -
         checked = verify.check(*where, q0=q0, executor=executor, **simulation)
     line = drawn_line(phi)
     with pool(workers, "phase diagram") as executor:
-        diagram = mf.phase_diagram(phi, np.linspace(*across, 61), np.linspace(*up, 41), executor=executor)
+        diagram = mf.phase_diagram(phi, np.linspace(*across, CELLS[0]), np.linspace(*up, CELLS[1]), executor=executor)
     spectra, simulated, missing = report_spectra(
         phi, point, reached, depth=simulation["depth"], seed=simulation["seed"]
     )

@@ -2,9 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import meanfield as mf
+from meanfield.cli.defaults import default_point
+from tests.cli.conftest import validate
 from tests.test_report import Reader
 
 SMALL = ("--depth", 3, "--widths", "50,100", "--networks", 12)
@@ -14,6 +17,12 @@ SMALL = ("--depth", 3, "--widths", "50,100", "--networks", 12)
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def coarse(monkeypatch):
+    """Reports whose phase diagrams have few cells."""
+    monkeypatch.setattr("meanfield.cli.report.CELLS", (9, 7))
 
 
 def test_report_of_tanh(terminal, here):
@@ -29,9 +38,9 @@ def test_report_of_tanh(terminal, here):
         "spectrum.png",
         "verification.png",
     ]
-    record = terminal.json("report", "tanh", *SMALL)
     saved = json.loads((folder / "report.json").read_text())
-    assert saved["sigma_w"] == record["sigma_w"] == mf.critical_point("tanh", sigma_b=0.05).sigma_w
+    validate(saved, "report")
+    assert saved["sigma_w"] == mf.critical_point("tanh", sigma_b=0.05).sigma_w
     assert saved["passed"] is True
     assert abs(saved["spectra"]["orthogonal"]["mean"] - 1) <= 1e-9
     assert saved["spectra"]["gaussian"]["lambda_max"] > saved["spectra"]["orthogonal"]["lambda_max"]
@@ -44,7 +53,8 @@ def test_report_of_tanh(terminal, here):
     assert "Where to initialise" in text
     assert "Singular values of the Jacobian" in text
     assert "Fisher information" in text
-    assert record["verification"]["verdict"] in text
+    assert saved["verification"]["verdict"] in text
+    assert np.shape(saved["phase_diagram"]["phase"]) == (41, 61)
 
 
 @pytest.mark.parametrize(
@@ -57,18 +67,27 @@ def test_report_of_tanh(terminal, here):
         ("sin(x)/(1+abs(x))", 0.05, "the default"),
     ],
 )
-def test_the_default_point(terminal, here, phi, sigma_b, part):
+def test_the_default_point(phi, sigma_b, part):
+    point = default_point(mf.as_nonlinearity(phi))
+    assert point.sigma_b == sigma_b
+    assert part in point.reason
+    assert (point.critical is None) == (phi == "softplus")
+
+
+@pytest.mark.parametrize("phi", ["relu", "softplus", "sin(x)/(1+abs(x))"])
+def test_reports_end_well(terminal, here, coarse, phi):
     record = terminal.json("report", phi, *SMALL, "--output", here / "folder")
-    assert record["sigma_b"] == sigma_b
-    assert part in record["reason"]
-    assert (record["critical"] is None) == (phi == "softplus")
     assert record["passed"] is True
+    assert record["phi"] == phi
+    assert (record["critical"] is None) == (phi == "softplus")
+    assert json.loads((here / "folder" / "report.json").read_text()) == record
 
 
-def test_a_point_of_the_users_choice(terminal, here):
-    record = terminal.json("report", "tanh", "--sigma-w", 2.0, "--sigma-b", 0.1, *SMALL, "--output", here / "folder")
-    assert (record["sigma_w"], record["sigma_b"]) == (2.0, 0.1)
-    assert record["fixed_points"][0]["phase"] == "chaotic"
+def test_a_point_of_the_users_choice(terminal, here, coarse):
+    record = terminal.json("report", "gelu", "--sigma-w", 1.2, "--sigma-b", 0.1, *SMALL, "--output", here / "folder")
+    assert (record["sigma_w"], record["sigma_b"]) == (1.2, 0.1)
+    assert record["fixed_points"][0]["phase"] == "ordered"
+    assert record["critical"] is None
 
 
 def test_what_the_report_refuses(terminal, here):
@@ -131,12 +150,10 @@ def test_figures_of_a_verification(terminal, tmp_path):
     assert (tmp_path / "verification.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_hostile_names_go_through_everything(tmp_path, monkeypatch):
+def test_hostile_names_go_through_everything(tmp_path, coarse):
     """A Nonlinearity from Python may have any name; here it goes through the report's own code."""
     import click
-    import numpy as np
 
-    from meanfield.cli.defaults import default_point
     from meanfield.cli.report import _build
     from meanfield.cli.session import Session
 
