@@ -272,7 +272,7 @@ def _at_zero(phi: Nonlinearity) -> tuple[np.ndarray, np.ndarray]:
 
 
 PROFILE_RANGE = (1e-12, 1e8)
-FAR = (1e9, 1e10, 1e12, 1e16, 1e24, 1e40, 1e75, 1e150)  # where a root beyond the profile is looked for
+FAR = (1e10, 1e16, 1e40, 1e150)  # where a root beyond the profile is looked for
 PROFILE_POINTS_PER_DECADE = 16
 
 

@@ -97,3 +97,24 @@ def test_names_are_printable_text():
     assert phi.name == "a\\n\\x1b[1mφ"
     with pytest.raises(mf.NonlinearityError, match="must be callable"):
         mf.Nonlinearity.from_callable(wrong[0], np.cos)
+
+
+def test_steep_steps_at_the_origin_are_seen_by_kernels_and_spectra():
+    """tanh(1e7 x) is sign(x) all but for 1e-7: (2/pi) asin c, and 4/(2 pi sqrt(q1 q2 (1 - c^2))) for the slopes."""
+    for c in (0.5, -0.7):
+        kernel = mf.dual_kernel("tanh(1e7*x)", c, q1=1.3, q2=0.7)
+        assert abs(kernel.value - 2 / math.pi * math.asin(c)) <= 1e-12
+        exact = 2 / (math.pi * math.sqrt(1.3 * 0.7 * (1 - c * c)))
+        assert abs(kernel.derivative - exact) <= kernel.errors["derivative"] + 1e-12 <= 1e-7
+    chi_1 = mf.fixed_point("tanh(1e7*x)", 1e-4, 0.1).chi_1
+    assert mf.jacobian_spectrum("tanh(1e7*x)", 1e-4, 0.1, depth=3).mean == pytest.approx(chi_1**3, rel=1e-6)
+    far = mf.jacobian_spectrum("tanh", 1.5, 0.1, depth=1, q0=1e13)
+    assert far.mean == pytest.approx(2.25 * mf.moments("tanh", 1e13).mu_1, rel=1e-10)
+
+
+def test_breaks_are_kinks_and_fine_scales():
+    assert CATALOGUE["relu"].nonlinearity().breaks_between(-1.0, 1.0).tolist() == [0.0]
+    assert TANH.breaks_between(-30.0, 30.0).size == 0
+    steep = mf.as_nonlinearity("tanh(1000*x)").breaks_between(-1.0, 1.0)
+    assert 2.0**-14 <= steep[steep > 0].min() <= 2.0**-9
+    np.testing.assert_array_equal(steep, -steep[::-1])
