@@ -5,7 +5,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["SIGMA_B", "OperatingPoint", "chosen_point", "default_point", "default_window", "drawn_line"]
+__all__ = ["SIGMA_B", "OperatingPoint", "chosen_point", "default_point", "default_window", "drawn_line", "input_norm"]
 
 SIGMA_B = 0.05
 
@@ -77,6 +77,13 @@ def default_point(phi) -> OperatingPoint:
 def default_window(sigma_w: float, sigma_b: float) -> tuple[tuple[float, float], tuple[float, float]]:
     """Ranges (sigma_w, sigma_b) of a phase diagram that shows both sides of this point."""
     return (0.05 * sigma_w, 2.5 * sigma_w), (0.0, max(1.0, 2.0 * sigma_b))
+
+
+def input_norm(sigma_w: float, sigma_b: float, q: float) -> float:
+    """The inputs' mean square that gives the first layer the variance q; 1 where there is none."""
+    square = sigma_w**2
+    norm = (q - sigma_b**2) / square if square > 0 else math.inf
+    return norm if 0 < norm < math.inf else 1.0
 
 
 def drawn_line(phi):

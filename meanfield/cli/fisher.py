@@ -78,6 +78,7 @@ def command(
     the Jacobian over many networks.
     """
     import meanfield as mf
+    from meanfield.cli.defaults import input_norm as fitting_norm
     from meanfield.cli.pool import pool
 
     nonlinearity = mf.as_nonlinearity(phi)
@@ -85,7 +86,7 @@ def command(
     setup = _Setup(
         point=point,
         shape={"depth": depth, "width": width, "samples": samples, "outputs": outputs},
-        inputs={"input_norm": _input_norm(nonlinearity, point, q, input_norm), "overlap": overlap},
+        inputs={"input_norm": input_norm if input_norm is not None else fitting_norm(**point, q=q), "overlap": overlap},
         weights=weights,
         readout=readout,
     )
@@ -130,14 +131,6 @@ def _point(phi, *, q_star, sigma_b, sigma_w) -> tuple[dict[str, float], float]:
         return point, mf.fixed_point(phi, chosen.sigma_w, chosen.sigma_b).q_star
     except mf.NoFixedPointError:
         return point, 1.0
-
-
-def _input_norm(phi, point: dict[str, float], q: float, given: float | None) -> float:
-    """The inputs' mean square that gives the first layer the variance q; 1 where there is none."""
-    if given is not None:
-        return given
-    norm = (q - point["sigma_b"] ** 2) / point["sigma_w"] ** 2
-    return norm if norm > 0 else 1.0
 
 
 def _values(statistics, bound, measured) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +93,9 @@ class Numbers(click.ParamType):
             self.fail(f"{value!r} must be numbers with commas in between", param, ctx)
 
 
-def ordered(name: str, ends: tuple[float, float], points: int) -> tuple[float, float]:
+def ordered(name: str, ends: Iterable[float], points: int) -> tuple[float, float]:
     """LOW and HIGH of a range, if LOW < HIGH, or LOW = HIGH and it is one point."""
-    low, high = ends
+    low, high = map(float, ends)
     if low > high or (low == high and points > 1):
         raise InvalidParameterError(f"{name} must be LOW < HIGH for {points} points, got {low:g} {high:g}")
     return low, high

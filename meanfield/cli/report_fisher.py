@@ -28,13 +28,13 @@ def report_fisher(phi, point, reached, *, depth: int, seed: int) -> FisherNumber
     """The numbers at the report's point, with inputs that put the first layer at its fixed point."""
     import meanfield as mf
     import verify
+    from meanfield.cli.defaults import input_norm
 
     if reached is None:
         return FisherNumbers(reason="Lengths grow without bound here, so the Fisher information has no limit.")
     shape: dict[str, Any] = {"depth": depth, "width": WIDTH, "samples": SAMPLES, "outputs": OUTPUTS}
-    norm = (reached.q_star - point.sigma_b**2) / point.sigma_w**2
     where = (phi, point.sigma_w, point.sigma_b)
-    inputs: dict[str, Any] = {"input_norm": norm if norm > 0 else 1.0}
+    inputs: dict[str, Any] = {"input_norm": input_norm(point.sigma_w, point.sigma_b, reached.q_star)}
     try:
         bound = mf.fisher_bound(*where, **shape, **inputs, weights="orthogonal")
         statistics = mf.fisher_statistics(*where, **shape, **inputs, biases=True)

@@ -74,6 +74,11 @@ def test_an_unstable_critical_point_is_told_once(terminal):
     assert stderr.startswith("Warning: silu")
 
 
+def test_weights_whose_square_vanishes_have_fisher_numbers(terminal):
+    record = terminal.json("fisher", "tanh", "--sigma-b", 0.05, "--sigma-w", "1e-320", "--depth", 2)
+    assert record["input_norm"] == 1
+
+
 def blocks_interrupts(_item):
     return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
