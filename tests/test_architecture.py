@@ -88,6 +88,7 @@ VERIFY_FLOORS = {
     "fisher_networks": 4,
     "fisher_scatter": 4,
     "spectra": 3,
+    "precision": 4,
     "predictions": 4,
     "quantities": 4,
     "settings": 4,

@@ -11,9 +11,10 @@ from meanfield.arguments import scalar
 from meanfield.results import plain
 from verify.comparison import Comparison, compare_all, coverage, differences, left_out, make_checks
 from verify.long_runs import open_store, refuse_large
+from verify.precision import drift
 from verify.quantities import families
 from verify.records import Prediction, Simulation
-from verify.reports import Report, make_report
+from verify.reports import Report, listed, make_report
 from verify.sampling import sample_until
 from verify.settings import checked_budget, checked_setting, plain_setting
 from verify.statistics import holm
@@ -106,6 +107,7 @@ def simulate(
     c0=(0.5,),
     lengths="free",
     method="sampled",
+    dtype="float64",
     precision=None,
     seed=0,
     executor=None,
@@ -126,6 +128,9 @@ def simulate(
     method : str
         "sampled" draws of each weight matrix only what the signals see of it, which has the same law and takes
         O(width) operations a layer; "matrices" draws it whole.
+    dtype : str
+        "float64", or "float32" for signals and gradients in single precision: a few networks of each width are then
+        simulated in both, and what they differ by is reported and allowed for.
     precision : float, in [1e-9, 1], optional
         Stop with fewer networks once the estimates' standard errors are below it: relative ones of q and chi, those of
         c in units of 1 - c^2.
@@ -179,13 +184,20 @@ def simulate(
         c0=c0,
         lengths=lengths,
         method=method,
+        dtype=dtype,
     )
     sizes, count, wanted, root = checked_budget(setting, widths, networks, precision, seed)
     refuse_large(setting, sizes, count, max_memory)
     store = open_store(folder, resume, function="simulate", setting=setting, seed=root, widths=sizes)
     samples = sample_until(setting, sizes, count, root, precision=wanted, executor=executor, store=store)
     return Simulation(
-        samples=samples, method=method, seed=plain(root.entropy), precision=wanted, **plain_setting(setting)
+        samples=samples,
+        method=method,
+        seed=plain(root.entropy),
+        precision=wanted,
+        dtype=setting.law.dtype,
+        drift=drift(setting, sizes, samples, root),
+        **plain_setting(setting),
     )
 
 
@@ -251,6 +263,7 @@ def check(
     c0=(0.5,),
     lengths="free",
     method="sampled",
+    dtype="float64",
     precision=None,
     level=0.01,
     seed=0,
@@ -281,7 +294,7 @@ def check(
     """
     scalar("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     given = {"depth": depth, "weights": weights, "q0": q0, "c0": c0, "lengths": lengths}
-    setting = checked_setting(phi, sigma_w, sigma_b, **given, quantities=quantities, method=method)
+    setting = checked_setting(phi, sigma_w, sigma_b, **given, quantities=quantities, method=method, dtype=dtype)
     sizes, count, wanted, root = checked_budget(setting, widths, networks, precision, seed)
     refuse_large(setting, sizes, count, max_memory)
     common = {**given, "quantities": setting.quantities}
@@ -292,6 +305,7 @@ def check(
         sigma_w,
         sigma_b,
         method=method,
+        dtype=dtype,
         executor=executor,
         folder=folder,
         resume=resume,
@@ -308,6 +322,12 @@ def _limits(simulation: Simulation, comparisons: Sequence[Comparison]) -> list[s
         notes.append(f"With one width, {simulation.widths[0]}, the bias of finite width is not covered.")
     if simulation.precision is not None:
         notes.append(_precision_note(simulation.precision, simulation.networks, comparisons))
+    if simulation.drift:
+        apart = [f"{array.max():.1g} in {name}" for name, array in simulation.drift.items()]
+        notes.append(
+            f"In {simulation.dtype}: the first networks of each width are within {listed(apart)} of themselves in "
+            "float64, which is allowed for (relative for q, chi and gradient, in units of 1 - c^2 for c)."
+        )
     return notes
 
 

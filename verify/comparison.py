@@ -92,9 +92,17 @@ class Comparison:
 
 
 def compare_quantity(
-    name: str, places: Sequence[Place], theory: np.ndarray, error: np.ndarray, samples: Mapping[int, np.ndarray]
+    name: str,
+    places: Sequence[Place],
+    theory: np.ndarray,
+    error: np.ndarray,
+    samples: Mapping[int, np.ndarray],
+    drift: np.ndarray | float = 0.0,
 ) -> Comparison:
-    """Theory with its error bound (entries,) against {width: array (networks, entries)}."""
+    """Theory with its error bound (entries,) against {width: array (networks, entries)}.
+
+    `drift` is what single precision may have done to the samples, on the scale.
+    """
     scale = QUANTITIES[name].scale
     found = estimate(name, samples)
     expected = scale.apply(theory)
@@ -106,7 +114,7 @@ def compare_quantity(
         theory=theory,
         found=found,
         distance=found.value - expected,
-        allowance=_reach(scale, theory, error) + found.leverage * rounding + found.curvature_bound,
+        allowance=_reach(scale, theory, error) + found.leverage * (rounding + drift) + found.curvature_bound,
     )
 
 
@@ -138,7 +146,12 @@ def compare_all(prediction: Prediction, simulation: Simulation) -> list[Comparis
         samples = {width: array.reshape(len(array), -1)[:, other] for width, array in arrays.items()}
         found.append(
             compare_quantity(
-                name, [place for _, place in shared], values.ravel()[own], prediction.errors[name].ravel()[own], samples
+                name,
+                [place for _, place in shared],
+                values.ravel()[own],
+                prediction.errors[name].ravel()[own],
+                samples,
+                drift=simulation.drift[name].ravel()[other] if name in simulation.drift else 0.0,
             )
         )
     if not found:

@@ -32,6 +32,7 @@ def open_store(
         **plain_setting(setting),
         "phi": identity(setting.law.phi),
         "method": setting.law.method,
+        "dtype": setting.law.dtype,
         "quantities": sorted(setting.quantities),
         **parameters,
     }

@@ -12,6 +12,7 @@ from meanfield.weights import ensemble
 from verify.kernels import Normals, apply_reflectors, draw_reflectors, random_state
 
 __all__ = [
+    "DTYPES",
     "METHODS",
     "RAW_FACTOR",
     "LayerWeights",
@@ -33,7 +34,8 @@ def frame(normals: Normals, width: int, count: int) -> np.ndarray:
 class LayerWeights(ABC):
     """A square weight matrix W seen only through one product W X and then products W^T D.
 
-    Those products have the joint law of a matrix drawn as a whole.
+    Those products have the joint law of a matrix drawn as a whole. They are of the type of X and D; draws are always
+    made in float64 and then rounded, so that they are the same in both.
     """
 
     def __init__(self, seed: np.random.SeedSequence, width: int, sigma_w: float) -> None:
@@ -56,14 +58,14 @@ class LayerWeights(ABC):
 class GaussianMatrix(LayerWeights):
     """Gaussian weights, every entry drawn; drawn again for the way back, so that one matrix is held at a time."""
 
-    def _matrix(self) -> np.ndarray:
-        return self._normals().standard_normal((self.width, self.width))
+    def _matrix(self, dtype) -> np.ndarray:
+        return self._normals().standard_normal((self.width, self.width)).astype(dtype, copy=False)
 
     def forward(self, X):
-        return (self.sigma_w / math.sqrt(self.width)) * (self._matrix() @ X)
+        return (self.sigma_w / math.sqrt(self.width)) * (self._matrix(X.dtype) @ X)
 
     def backward(self, D):
-        return (self.sigma_w / math.sqrt(self.width)) * (D @ self._matrix())
+        return (self.sigma_w / math.sqrt(self.width)) * (D @ self._matrix(D.dtype))
 
 
 class HaarMatrix(LayerWeights):
@@ -122,11 +124,11 @@ class SampledWeights(LayerWeights):
 
     def forward(self, X):
         self._seen, R = np.linalg.qr(X)
-        self._image = self._image_of(self._seen.shape[1])
+        self._image = self._image_of(self._seen.shape[1]).astype(X.dtype, copy=False)
         return self._image @ R
 
     def backward(self, D):
-        fresh = self._unseen(D)
+        fresh = self._unseen(D).astype(D.dtype, copy=False)
         fresh -= self._seen @ (self._seen.T @ fresh)
         return self._seen @ (self._image.T @ D) + fresh
 
@@ -166,13 +168,17 @@ METHODS: dict[str, dict[str, type[LayerWeights]]] = {
     "sampled": {"gaussian": SampledGaussian, "orthogonal": SampledHaar},
     "matrices": {"gaussian": GaussianMatrix, "orthogonal": HaarMatrix},
 }
+DTYPES = ("float64", "float32")
 RAW_FACTOR = "raw factor"  # in place of a method: a wrong ensemble
 _KINDS = {**METHODS, RAW_FACTOR: {"orthogonal": RawFactor}}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NetworkLaw:
-    """What a random network is drawn from; `weights` and `method` are keys of `METHODS`, or the latter RAW_FACTOR."""
+    """What a random network is drawn from; `weights` and `method` are keys of `METHODS`, or the latter RAW_FACTOR.
+
+    `dtype` is that of its signals and gradients, of DTYPES.
+    """
 
     phi: Nonlinearity
     sigma_w: float
@@ -180,6 +186,7 @@ class NetworkLaw:
     depth: int
     weights: str = "gaussian"
     method: str = "sampled"
+    dtype: str = "float64"
 
     def __post_init__(self) -> None:
         ensemble(self.weights)
@@ -207,11 +214,13 @@ class RandomNetwork:
     def next_layer(self, layer: int, H: np.ndarray) -> np.ndarray:
         """Pre-activations h^{layer+1} of the inputs whose h^layer are the columns of `H`; the bias is shared."""
         bias = self.law.sigma_b * self._biases.standard_normal(self.width)
-        return self._weights[layer - 1].forward(self.law.phi.function(H)) + bias[:, None]
+        X = np.asarray(self.law.phi.function(H), dtype=self.law.dtype)
+        return self._weights[layer - 1].forward(X) + bias[:, None].astype(self.law.dtype)
 
     def gradient_below(self, layer: int, h: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         """The gradient at h^layer from the one at h^{layer+1}: phi'(h^layer) W^{layer+1 T} gradient."""
-        return self.law.phi.derivative(h) * self._weights[layer - 1].backward(gradient)
+        slopes = np.asarray(self.law.phi.derivative(h), dtype=self.law.dtype)
+        return slopes * self._weights[layer - 1].backward(gradient)
 
 
 def layer_weights(law: NetworkLaw, width: int, seed: np.random.SeedSequence) -> LayerWeights:

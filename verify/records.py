@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -60,6 +60,10 @@ class Simulation(Result):
         As given to `simulate`; phi by its name.
     precision : float or None
         The precision that was asked for.
+    dtype : str
+        As given to `simulate`.
+    drift : mapping of quantity to array
+        How far float32 is from float64 on the same networks: one network's shape, on the quantity's scale.
     """
 
     samples: Mapping[str, Mapping[int, np.ndarray]]
@@ -74,6 +78,8 @@ class Simulation(Result):
     method: str = ""
     seed: int | tuple[int, ...] | None = None
     precision: float | None = None
+    dtype: str = "float64"
+    drift: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         samples = {
@@ -84,6 +90,7 @@ class Simulation(Result):
             for name, arrays in _mapping("samples", self.samples).items()
         }
         object.__setattr__(self, "samples", samples)
+        object.__setattr__(self, "drift", {name: _frozen(name, array) for name, array in self.drift.items()})
         for name, arrays in samples.items():
             _check_samples(name, arrays, self.c0)
         super().__post_init__()

@@ -8,7 +8,7 @@ from meanfield.arguments import choice, integer, interval, scalar, seed_sequence
 from meanfield.errors import InvalidParameterError
 from meanfield.expressions import as_nonlinearity
 from meanfield.weights import ENSEMBLES
-from verify.networks import METHODS, NetworkLaw
+from verify.networks import DTYPES, METHODS, NetworkLaw
 from verify.quantities import QUANTITIES
 from verify.signals import LENGTHS, SignalSetting
 
@@ -20,7 +20,7 @@ FEWEST_LAYERS = 3  # for a line through the steps from layer to layer
 
 
 def checked_setting(
-    phi, sigma_w, sigma_b, *, depth, weights, quantities, q0, c0, lengths, method="sampled"
+    phi, sigma_w, sigma_b, *, depth, weights, quantities, q0, c0, lengths, method="sampled", dtype="float64"
 ) -> SignalSetting:
     """The setting that these arguments describe.
 
@@ -40,6 +40,7 @@ def checked_setting(
             depth=integer("depth", depth, low=FEWEST_LAYERS if {"xi_q", "xi_c"} & set(names) else 1),
             weights=choice("weights", weights, ENSEMBLES),
             method=choice("method", method, METHODS),
+            dtype=_dtype(dtype, names),
         ),
         quantities=names,
         q0=scalar("q0", q0, low=LENGTHS_SQUARED[0], high=LENGTHS_SQUARED[1]),
@@ -99,6 +100,15 @@ def _quantities(given) -> tuple[str, ...]:
     names = tuple(choice("quantities", name, QUANTITIES) for name in listed)
     _refuse_repeated("quantities", names)
     return names
+
+
+def _dtype(given, names: tuple[str, ...]) -> str:
+    dtype = choice("dtype", given, DTYPES)
+    layered = ("q", "c", "chi", "gradient")
+    others = [name for name in names if name not in layered]
+    if dtype != "float64" and others:
+        raise InvalidParameterError(f"dtype must be 'float64' for quantities beside {', '.join(layered)}, got {others}")
+    return dtype
 
 
 def _correlations(given) -> tuple[float, ...]:

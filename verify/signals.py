@@ -52,15 +52,16 @@ def measure(setting: SignalSetting, item: tuple[int, np.random.SeedSequence]) ->
     width, seed = item
     network = RandomNetwork(setting.law, width, seed)
     pairs = setting.c0 if {"c", "xi_c"} & set(setting.quantities) else ()
-    H = _first_layer(network, setting.q0, pairs)
+    H = _first_layer(network, setting.q0, pairs).astype(setting.law.dtype, copy=False)
     states, squares, cosines = [], [], []
     for layer in range(1, setting.law.depth + 1):
-        square = np.einsum("nk,nk->k", H, H)
+        signals = H.astype(np.float64, copy=False)  # what is measured is not rounded once more
+        square = np.einsum("nk,nk->k", signals, signals)
         squares.append(square.mean() / width)
         with np.errstate(divide="ignore", invalid="ignore"):  # a network that has died: 0/0 is nan, and reported
-            cosines.append(H[:, 0] @ H[:, 1:] / np.sqrt(square[0]) / np.sqrt(square[1:]))
+            cosines.append(signals[:, 0] @ signals[:, 1:] / np.sqrt(square[0]) / np.sqrt(square[1:]))
             if setting.lengths == "reset":
-                H = H * np.sqrt(width * setting.q0 / square)
+                H = (signals * np.sqrt(width * setting.q0 / square)).astype(H.dtype, copy=False)
         states.append(H[:, 0])
         if layer < setting.law.depth:
             H = network.next_layer(layer, H)
@@ -83,12 +84,12 @@ def _first_layer(network: RandomNetwork, q0: float, c0: tuple[float, ...]) -> np
 
 
 def _gradient_factors(network: RandomNetwork, states: list[np.ndarray]) -> np.ndarray:
-    gradient = frame(network.normals, network.width, 1)[:, 0]
+    gradient = frame(network.normals, network.width, 1)[:, 0].astype(network.law.dtype)
     factors = np.empty(len(states))
     for layer in range(len(states), 0, -1):
         gradient = network.gradient_below(layer, states[layer - 1], gradient)
-        square = gradient @ gradient
+        square = np.vdot(gradient.astype(np.float64, copy=False), gradient)
         factors[layer - 1] = square
         # Back to a unit vector: the product over many layers would under- or overflow.
-        gradient = gradient / math.sqrt(square) if square > 0 else np.full_like(gradient, np.nan)
+        gradient = gradient / gradient.dtype.type(math.sqrt(square)) if square > 0 else np.full_like(gradient, np.nan)
     return factors

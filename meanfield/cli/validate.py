@@ -40,6 +40,13 @@ TABLES = (".json", ".csv", ".npz")
     help="reset: lengths are set back to q0 in every layer, for fixed points that repel.",
 )
 @click.option(
+    "--dtype",
+    type=click.Choice(["float64", "float32"]),
+    default="float64",
+    show_default=True,
+    help="Of signals and gradients; float32 is held against float64 on a few of the networks.",
+)
+@click.option(
     "--width",
     type=int,
     help="Instead of a verdict: how far networks of this width are from the theory, and the width needed.",
@@ -67,6 +74,8 @@ def command(
         raise mf.InvalidParameterError(
             f"with --width, --output must end in one of {' '.join(TABLES)}, got {output.name!r}"
         )
+    if width is not None and setting["dtype"] != "float64":
+        raise mf.InvalidParameterError(f"with --width, --dtype must be float64, got {setting['dtype']}")
     nonlinearity = mf.as_nonlinearity(phi)
     if sigma_w is None:
         sigma_w = mf.critical_point(nonlinearity, sigma_b=sigma_b).sigma_w
@@ -78,7 +87,7 @@ def command(
             answer, code = _verdict(point, {**setting, "precision": precision, "level": level}, run)
         else:
             wanted = PRECISION if precision is None else precision
-            del setting["widths"]
+            del setting["widths"], setting["dtype"]
             answer, code = _finite_width(point, {**setting, "width": width, "precision": wanted}, run), 0
     deliver("validate", answer, as_json=as_json, output=output)
     return code

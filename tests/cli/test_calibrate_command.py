@@ -51,6 +51,12 @@ def test_the_catalogue(terminal, monkeypatch):
     assert record["summary"] == "The theory holds in 18 of 18 checks of the catalogue."
 
 
+def test_a_verdict_in_single_precision_says_what_that_costs(terminal):
+    record = terminal.json("validate", "tanh", *SMALL, "--networks", 8, "--dtype", "float32")
+    assert record["dtype"] == "float32"
+    assert record["notes"][-1].startswith("In float32: the first networks of each width are within ")
+
+
 def test_a_verdict_as_a_page(terminal, tmp_path):
     place = tmp_path / "verdict.html"
     phi = "where(x < 0, 0.1*x, x)"
@@ -120,6 +126,7 @@ def test_lengths_that_are_reset(terminal):
         (["--width", 2], "width must be >= 3"),
         (["--precision", 0], "precision must be in [1e-09, 1]"),
         (["--lengths", "fixed"], "--lengths"),
+        (["--dtype", "float32"], "--dtype must be float64"),
         (["--quantities", "q,speed"], "quantities must be one of"),
         (["--output", "figure.png"], "must end in one of .json .csv .npz"),
     ],
