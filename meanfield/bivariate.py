@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.quadrature import EPS, NODES, ORDER, ROUNDING, TO_LEGENDRE, WEIGHTS, resolve
+from meanfield.quadrature import EPS, NODES, ORDER, ROUNDING, TO_LEGENDRE, WEIGHTS, of_two_partitions, resolve
 
 __all__ = ["TERMS", "MehlerSeries", "mehler_series", "smoothed_products"]
 
@@ -180,8 +180,7 @@ def smoothed_products(rows: Rows, kinks: Kinks, c: float, q1: float, q2: float) 
         slack = 2 * ROUNDING if panels.complete else 1e-3
         doubt = slack * np.abs(first * second) + np.abs(first) * other_noise + (np.abs(second) + other_noise) * noise
         results.append((values, (doubt * density).sum(axis=(1, 2))))
-    (values, doubt), (check, check_doubt) = results
-    return values, np.maximum(doubt, check_doubt) + 2 * np.abs(values - check)
+    return of_two_partitions(*results)
 
 
 def _factors(smooth: "list[_Smoothed]", same: bool, w: np.ndarray) -> np.ndarray:

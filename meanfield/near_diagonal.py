@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from meanfield.quadrature import EPS, NODES, ROUNDING, WEIGHTS, resolve
+from meanfield.quadrature import EPS, NODES, ROUNDING, WEIGHTS, of_two_partitions, resolve
 
 __all__ = ["chord_and_product", "near_product", "panel_count", "rough_chord_and_product"]
 
@@ -70,8 +70,7 @@ def _square_and_product(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _bounded(rows: Pointwise, pairs: Pairs, kinks: Kinks, gap: float, q: float) -> tuple[np.ndarray, np.ndarray]:
-    (values, doubt), (check, check_doubt) = (_over_both(rows, pairs, kinks, gap, q, partition) for partition in (0, 1))
-    return values, np.maximum(doubt, check_doubt) + 2 * np.abs(values - check)
+    return of_two_partitions(*(_over_both(rows, pairs, kinks, gap, q, partition) for partition in (0, 1)))
 
 
 def _over_both(rows, pairs: Pairs, kinks: Kinks, gap: float, q: float, partition: int) -> tuple[np.ndarray, np.ndarray]:

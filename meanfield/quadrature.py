@@ -11,7 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["EPS", "NODES", "ORDER", "ROUNDING", "TO_LEGENDRE", "WEIGHTS", "HalfLineQuadrature", "Panels", "resolve"]
+__all__ = [
+    "EPS",
+    "NODES",
+    "ORDER",
+    "ROUNDING",
+    "TO_LEGENDRE",
+    "WEIGHTS",
+    "HalfLineQuadrature",
+    "Panels",
+    "of_two_partitions",
+    "resolve",
+]
 
 EPS = float(np.finfo(np.float64).eps)
 ORDER = 16
@@ -117,6 +128,17 @@ def resolve(
     return Panels(np.append(starts[order], edges[-1]), x[order], w[order], values[:, order], noise[:, order], complete)
 
 
+def of_two_partitions(
+    one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The values of the first of two partitions, and a bound on their error, from values and known errors on both.
+
+    Twice the difference: two independent roundings may agree by chance, the known errors are floors for that.
+    """
+    (values, errors), (check, check_errors) = one, other
+    return values, np.maximum(errors, check_errors) + 2 * np.abs(values - check)
+
+
 # Multiples of the octave's lower end 2^k. The first ones resolve the Gaussian, the last ones hold nothing but the tail.
 _PARTITIONS = (
     np.array([0, 0.5, 1, 2, 4, 8, 12, 16, 20, 24]),
@@ -174,10 +196,7 @@ class HalfLineQuadrature:
         The error is inf where the tails do not settle: the expectation is infinite or beyond float64.
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            values, errors = self._on_partition(q, 0)
-            check, check_errors = self._on_partition(q, 1)
-            # Twice the difference: two independent roundings may agree by chance, the other terms are floors for that.
-            bounds = np.maximum(errors, check_errors) + 2 * np.abs(values - check)
+            values, bounds = of_two_partitions(self._on_partition(q, 0), self._on_partition(q, 1))
         return values, np.where(np.isnan(bounds), np.inf, bounds)
 
     def values(self, q: np.ndarray) -> np.ndarray:

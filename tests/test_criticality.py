@@ -366,7 +366,7 @@ def test_there_and_back(phi, q):
         assert abs(again.q_star - q) <= again.errors["q_star"] + 1e-10 * q + point.errors["sigma_w"] / q
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=8)
 @sample(scale=st.floats(0.2, 5), q=st.floats(0.01, 20))
 def test_scaling_phi_scales_sigma_w(scale, q):
     """a phi has sigma_w/|a| at the same q and sigma_b."""
