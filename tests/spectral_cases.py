@@ -10,7 +10,7 @@ from meanfield.errors import NoCriticalPointError, NoFixedPointError, UnstableCr
 __all__ = ["networks_of", "spectrum_of", "wrong_integrals"]
 
 ATTEMPTS = ({"sigma_b": 0.1}, {"sigma_b": 0.0}, {"sigma_b": 0.5}, {"q_star": 100.0})
-PHASES = ("ordered", "critical", "chaotic")
+PHASES = ("ordered", "chaotic", "critical")
 DOCUMENTED = 1e-8
 
 

@@ -144,9 +144,7 @@ class TestUniversality:
         found = []
         for depth in depths:
             point = mf.isometric_point(phi, depth=depth, variance=variance)
-            spectrum = mf.jacobian_spectrum(
-                phi, point.sigma_w, point.sigma_b, depth=depth, weights="orthogonal", q0=point.q_star
-            )
+            spectrum = mf.jacobian_spectrum(phi, point.sigma_w, point.sigma_b, depth=depth, weights="orthogonal")
             found.append(mf.limit_distance(phi, spectrum))
         return found
 

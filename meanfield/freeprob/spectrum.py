@@ -15,7 +15,7 @@ from meanfield.quadrature import EPS
 
 __all__ = ["NOTHING", "SpectralLaw", "Spectrum"]
 
-BISECTIONS = 90
+BISECTIONS = 62
 EDGE_ROUNDING = 16 * EPS
 
 
