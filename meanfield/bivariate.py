@@ -118,25 +118,24 @@ def _project(
     The polynomials are tabulated on the base panels, whose nodes resolve them. On panels that had to be split for the
     function's sake the weighted values go to the base nodes by the interpolation that gives h_k from there.
     """
-    if np.array_equal(edges, base):
-        return np.stack([even @ table[0::2].T, odd @ table[1::2].T], axis=2).reshape(len(even), -1)
-    place = np.minimum(np.searchsorted(base, edges[:-1], side="right") - 1, len(base) - 2)
-    whole = (base[place] == edges[:-1]) & (base[place + 1] == edges[1:])
-    target = (place[whole, None] * ORDER + np.arange(ORDER)).ravel()
-    known = np.repeat(whole, ORDER)
-    split = np.repeat(place[~whole], ORDER)
-    left, right = base[split], base[split + 1]
-    x = (2 * z[~known] - left - right) / (right - left)
-    lagrange = np.polynomial.legendre.legvander(x, ORDER - 1) @ TO_LEGENDRE
-    result = np.empty((len(even), len(table)))
-    for parity, values in enumerate((even, odd)):
+    values = np.concatenate([even, odd])
+    if not np.array_equal(edges, base):
+        place = np.minimum(np.searchsorted(base, edges[:-1], side="right") - 1, len(base) - 2)
+        whole = (base[place] == edges[:-1]) & (base[place + 1] == edges[1:])
         spread = np.zeros((len(values), len(base) - 1, ORDER))
-        for row, part in zip(spread, values[:, ~known], strict=True):
-            np.add.at(row, split, part[:, None] * lagrange)
-        spread = spread.reshape(len(values), -1)
-        spread[:, target] += values[:, known]
-        result[:, parity::2] = spread @ table[parity::2].T
-    return result
+        values = values.reshape(len(values), -1, ORDER)
+        spread[:, place[whole]] = values[:, whole]
+        if not whole.all():
+            parts = place[~whole]
+            left, right = base[parts, None], base[parts + 1, None]
+            x = (2 * z.reshape(-1, ORDER)[~whole] - left - right) / (right - left)
+            lagrange = np.polynomial.legendre.legvander(x, ORDER - 1) @ TO_LEGENDRE
+            moved = np.matmul(values[:, ~whole].transpose(1, 0, 2), lagrange).transpose(1, 0, 2)
+            first = np.flatnonzero(np.diff(parts, prepend=-1))
+            spread[:, parts[first]] += np.add.reduceat(moved, first, axis=1)
+        values = spread.reshape(len(spread), -1)
+    even, odd = np.split(values, 2)
+    return np.stack([even @ table[0::2].T, odd @ table[1::2].T], axis=2).reshape(len(even), -1)
 
 
 # Inner panels in standard deviations, and outer ones; the second of each is the shifted partition.
