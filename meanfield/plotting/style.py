@@ -43,6 +43,7 @@ GREY = "#9a9a9a"
 COLUMN = 4.5  # inches: narrower figures are made for one column of a page, with smaller text
 COLUMN_LETTERS = 34  # of a title's line there
 LETTER, HANDLE = 0.55, 7  # width of a letter over its size; that of a legend's symbol, in letters
+LINE = 1.6  # of a legend, over the size of its letters
 PIXELS = 1088  # least width of a png
 SYMBOLS = {
     "sigma_w": r"$\sigma_w$",
@@ -135,10 +136,14 @@ def add_legend(ax: Axes, handles: Sequence[Any], *, outside: bool) -> None:
     if outside:
         figure = figure_of(ax)
         letters = 72 * figure.get_figwidth() / (LETTER * size)
+        columns = _columns([str(handle.get_label()) for handle in handles], letters)
+        # A figure has room for two lines of a legend; for more it grows, so that the Axes keep their height.
+        lines = -(-len(handles) // columns)
+        figure.set_figheight(figure.get_figheight() + LINE * size / 72 * max(0, lines - 2))
         figure.legend(
             handles=list(handles),
             loc="outside lower center",
-            ncols=_columns([str(handle.get_label()) for handle in handles], letters),
+            ncols=columns,
             frameon=False,
             fontsize=size,
             handlelength=1.8,
