@@ -13,10 +13,20 @@ from verify.sampling import estimate
 from verify.scales import LOG, ROUNDING, Scale
 from verify.statistics import Extrapolation, p_values, t_quantile
 
-__all__ = ["Comparison", "compare_all", "compare_quantity", "coverage", "differences", "left_out", "make_checks"]
+__all__ = [
+    "UNKNOWN",
+    "Comparison",
+    "compare_all",
+    "compare_quantity",
+    "coverage",
+    "differences",
+    "left_out",
+    "make_checks",
+]
 
 # On every scale a difference of this size is a large one: 65 % of a length.
 LARGE = 0.5
+UNKNOWN = "Too little is known of"
 SETTING = ("phi", "sigma_w", "sigma_b", "depth", "weights", "q0", "lengths")
 
 
@@ -267,7 +277,7 @@ def coverage(comparisons: Sequence[Comparison], level: float, *, lengths: str) -
     if not unseen:
         return [f"Differences of {listed(seen)} would have been noticed in every layer."] if seen else []
     remedy = "larger widths or fewer layers" if lengths == "reset" else 'larger widths, fewer layers or lengths="reset"'
-    notes = [f"Too little is known of {listed(unseen)}, where the networks differ too much: take {remedy}."]
+    notes = [f"{UNKNOWN} {listed(unseen)}, where the networks differ too much: take {remedy}."]
     return [*notes, f"Elsewhere differences of {listed(seen)} would have been noticed."] if seen else notes
 
 

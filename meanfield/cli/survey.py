@@ -24,6 +24,7 @@ def survey(setting: dict[str, Any], run: dict[str, Any]) -> tuple[Answer, bool]:
     import verify
     from meanfield.activations import CATALOGUE
     from meanfield.arguments import scalar
+    from verify.comparison import UNKNOWN
 
     scalar("level", setting["level"], low=0.0, high=1.0, open_low=True, open_high=True)
     cost = {**setting, "q0": 1.0, "weights": WEIGHTS[0]}
@@ -47,8 +48,10 @@ def survey(setting: dict[str, Any], run: dict[str, Any]) -> tuple[Answer, bool]:
             COLUMNS[:-1],
             [[_cell(row[name]) for name in COLUMNS[:-1]] for row in rows],
         )
-        for row in failed:
-            echo(f"{row['phi']}, {row['phase']}, {row['weights']}: {row['verdict']}")
+        for row in rows:
+            doubts = [note for note in row["notes"] if note.startswith(UNKNOWN)]
+            for sentence in doubts if row["passed"] else [row["verdict"], *doubts]:
+                echo(f"{row['phi']}, {row['phase']}, {row['weights']}: {sentence}")
         echo(summary)
 
     data = {"passed": not failed, "level": setting["level"], "summary": summary, "survey": rows}

@@ -78,6 +78,15 @@ def test_either_phi_or_the_catalogue(terminal):
     assert "runs must be >= 10" in terminal.refused("calibrate", "tanh", "--runs", 1)["message"]
 
 
+def test_the_survey_names_what_wanders_too_much_to_be_checked(terminal, monkeypatch):
+    from meanfield import activations
+
+    monkeypatch.setattr(activations, "CATALOGUE", {"relu": activations.CATALOGUE["relu"]})
+    budget = ("--depth", 30, "--widths", "50,100", "--networks", 12, "--quantities", "q")
+    shown = terminal("calibrate", "--catalogue", *budget).stdout
+    assert "relu, critical, gaussian: Too little is known of q from layer" in " ".join(shown.split())
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [
