@@ -14,6 +14,8 @@ __all__ = ["RUN", "fitted", "measurement_seconds", "memory_needed", "predicted_c
 
 RUN = "this run"
 
+# Python with numpy, scipy and numba loaded and compiled.
+PROCESS_BYTES = 300_000_000
 # Freed memory that the process keeps to use again.
 KEPT_BYTES = 40_000_000
 # Copies of the parameters in memory: themselves, the layers made of them, gradients, Adam's two memories, and as many
@@ -66,7 +68,7 @@ def memory_needed(config: TrainingConfig, shape: Shape, samples: int, stored: in
     fisher = 8 * (4 * rows**2 + 2 * rows * shape.width + 2 * config.fisher_samples * hidden)
     # The tangent kernel at the start stays; a second one is made beside it.
     kernels = 8 * 3 * (config.jacobian_samples * shape.outputs) ** 2
-    return int(data + training + fisher + kernels + KEPT_BYTES)
+    return int(PROCESS_BYTES + data + training + fisher + kernels + KEPT_BYTES)
 
 
 def seconds_needed(config: TrainingConfig, shape: Shape, samples: int) -> float:
