@@ -275,9 +275,12 @@ def _lengths(phi: Nonlinearity, sigma_w: float, sigma_b: float, q0: float, depth
         drift = np.sqrt(mu_2 / 2) / here * q_error[layer] if q_error[layer] else 0.0
         chi_error[layer] = sigma_w**2 * (mu_1_bound + drift) + 2 * EPS * chi[layer]
         if layer + 1 < depth:
-            q[layer + 1] = sigma_w**2 * V + sigma_b**2
             moved = V_bounds[layer] + abs(V_slope) * q_error[layer]
-            q_error[layer + 1] = sigma_w**2 * moved + 2 * EPS * q[layer + 1]
+            with np.errstate(over="ignore"):
+                q[layer + 1] = sigma_w**2 * V + sigma_b**2
+                q_error[layer + 1] = sigma_w**2 * moved + 2 * EPS * q[layer + 1]
+            # The next length may overflow, and then V as good as does here.
+            gaussian_moments.refuse_infinite(phi, np.array([here]), q[layer + 1 : layer + 2, None])
     return _Lengths(q, q_error, chi, chi_error, V_bounds)
 
 
