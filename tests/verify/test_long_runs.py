@@ -47,8 +47,9 @@ def alone():
     return simulated(), json.dumps(calibrated().to_dict())
 
 
-def test_the_same_bits_with_a_folder_processes_and_other_chunks(alone, tmp_path, monkeypatch):
+def test_the_same_bits_from_processes_with_a_folder_and_in_other_chunks(alone, tmp_path, monkeypatch):
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as processes:
+        assert_same_bits(simulated(executor=processes), alone[0])
         for place, chunks in (("a", 64), ("b", 7)):
             monkeypatch.setattr(sweeps, "MOST_CHUNKS", chunks)
             assert_same_bits(simulated(executor=processes, folder=tmp_path / place), alone[0])
