@@ -9,8 +9,6 @@ from typing import Any
 
 import click
 
-from meanfield.memory import refuse_memory
-
 __all__ = ["LONG", "MemorySize", "announce", "epoch_bar", "folder_options", "kept_in"]
 
 LONG = 10.0  # seconds from which a run is announced
@@ -51,6 +49,8 @@ def folder_options(what: str) -> Callable[[Callable], Callable]:
 
 def announce(needed: int, seconds: float, max_memory: int | None) -> None:
     """Memory in bytes and time on one core, on stderr before the start, if it will take long and is not refused."""
+    from meanfield.memory import refuse_memory
+
     if max_memory is None:
         refuse_memory(needed, None, "this run")
     if seconds >= LONG and (max_memory is None or needed <= max_memory):
