@@ -15,6 +15,7 @@ from meanfield.softmax_fisher import WeighedSpectrum, softmax_fisher
 __all__ = ["FisherStatistics", "fisher_statistics", "input_gram"]
 
 OUTPUTS = ("linear", "softmax")
+LARGEST_PRODUCT = 1e150  # of gradients, that its square is finite
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,7 +106,7 @@ def fisher_statistics(
     Raises
     ------
     InvalidParameterError
-        An argument is outside its range.
+        An argument is outside its range, or gradients grow beyond double precision.
     NonlinearityError
         A moment is infinite.
 
@@ -146,6 +147,11 @@ def fisher_statistics(
     constants = np.full(layers + 1, 1.0 if biases else 0.0)
     theta, theta_error = tangent(kernels, float(sigma_w), widths.astype(np.float64), constants)
     own, shared, doubt = float(theta[-1, 0, 0]), float(theta[-1, 0, 1]), float(theta_error[-1].max())
+    if not own + doubt <= LARGEST_PRODUCT:
+        raise InvalidParameterError(
+            f"sigma_w and depth must keep squared gradients below {LARGEST_PRODUCT:g}, got {own:.3g} "
+            f"at sigma_w = {float(sigma_w):.6g}, depth = {layers}"
+        )
     if output == "linear":
         found = _linear(own, shared, T, C)
     else:

@@ -165,6 +165,11 @@ def test_bad_arguments(change, part):
         mf.fisher_statistics("tanh", 1.0, 0.1, **{**SETTING, **change})
 
 
+def test_gradients_beyond_double_precision_are_refused():
+    with pytest.raises(mf.InvalidParameterError, match=r"squared gradients below 1e\+150, got .* sigma_w = 1e\+30"):
+        mf.fisher_statistics("tanh", 1e30, 0.1, depth=10, width=100, samples=10)
+
+
 def test_result_is_frozen_and_plain():
     found = mf.fisher_statistics("tanh", 1.4, 0.3, **SETTING)
     assert set(found.to_dict()["errors"]) == {
