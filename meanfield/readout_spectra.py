@@ -116,11 +116,13 @@ def _law(phi: Nonlinearity, q: float) -> Law:
 
 
 def _log_w(law: Law, log_m: np.ndarray) -> np.ndarray:
-    """ln w with M(w) = m for w above the law; nan beyond the largest M."""
+    """ln w with M(w) = m for w above the law; nan beyond the largest M, -inf for the law of 0."""
     tops = [high for _, high in law.intervals] + [float(a) for a in law.locations]
     top = max(tops)
     if not math.isfinite(law.top):
         raise NonlinearityError("phi' is unbounded, so that the spectrum of the Jacobian has no edge")
+    if top == 0:  # all slopes vanish, and so do the matrices
+        return np.full_like(log_m, -math.inf)
     M, _ = _real_transform(law, top * (1 + np.exp(_ABOVE)))
     above = np.interp(log_m, np.log(M[::-1]), _ABOVE[::-1], left=math.nan, right=math.nan)
     inside = np.isfinite(above)

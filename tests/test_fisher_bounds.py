@@ -93,6 +93,16 @@ def test_many_lengths_are_gathered():
     np.testing.assert_allclose(found[0], exact[0], rtol=2e-3)
 
 
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+def test_a_dead_zone_passes_nothing(weights):
+    softshrink = mf.as_nonlinearity("softshrink")  # flat over ten standard deviations of these lengths
+    found, error = output_jacobian_norms(softshrink, 1.0, np.full(4, 0.0025), aspect=0.1, weights=weights)
+    assert (found == 0).all()
+    assert (error == 0).all()
+    bound = mf.fisher_bound("softshrink", 1.0, 0.05, depth=4, width=100, samples=20)
+    assert bound.layerwise >= 1  # the biases' own entry
+
+
 def test_unbounded_slopes_are_refused():
     with pytest.raises(mf.NonlinearityError, match="no edge"):
         output_jacobian_norms(mf.as_nonlinearity("x**2/2+x"), 1.0, np.ones(2), aspect=0.1)
