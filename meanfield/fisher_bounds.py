@@ -172,7 +172,7 @@ def fisher_bound(
     first = s[0] * ((1.0 if mean_input <= 1 else raw) + mean_input)
     paper = eta * s[0] * (first + max(1.0, mean_input) * s[1:].sum())
     terms = eta * s**2 * features
-    relative = eta_error / eta + 2 * float((s_error / s).max())
+    relative = eta_error / eta + 2 * float((s_error[s > 0] / s[s > 0]).max())
     return FisherBound(
         sigma_w=float(sigma_w),
         sigma_b=float(sigma_b),

@@ -49,7 +49,7 @@ def plot_curvature_bounds(statistics, bound, *, measured=None, title: str | None
     ax.set_ylim(len(rows) - 0.5, -0.5)
     everything = np.concatenate([np.asarray(row[1]) for row in rows])
     low, high = everything.min(), everything.max()
-    if high > 4 * low:
+    if high > 4 * low > 0:
         ax.set_xscale("log")
         ax.set_xlim(low / 1.5, high * 1.5)
     else:

@@ -174,7 +174,7 @@ def _window(laws: Sequence, variable: str) -> tuple[float, float]:
     high = max(float(law.bulk_max) for law in laws)
     low = min(_bottom(law) for law in laws)
     if not high > low:
-        return 0.8 * low, 1.2 * high
+        return (0.8 * low, 1.2 * high) if high > 0 else (0.0, 1.0)
     if variable == "log":
         share = LEFT_OUT if len(laws) == 1 else LEFT_OUT_OF_MANY
         return max(low, min(_quantiles(law, share)[0] for law in laws), 1e-290), high
