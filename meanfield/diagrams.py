@@ -9,9 +9,10 @@ from meanfield.arguments import interval, scalar
 from meanfield.equilibrium_grids import NUMBERS, solve_cells
 from meanfield.errors import InvalidParameterError
 from meanfield.expressions import as_nonlinearity
+from meanfield.memory import refuse_memory
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.results import Result
-from meanfield.store import Store, identity
+from meanfield.store import Store, checked_folder, identity
 from meanfield.sweeps import sweep
 
 __all__ = ["PhaseDiagram", "phase_diagram", "predicted_cost"]
@@ -111,16 +112,13 @@ def phase_diagram(
     rows = _axis("sigma_b", sigma_b, open_low=False)
     start = scalar("q0", q0, low=0.0)
     needed, _ = predicted_cost(columns.size * rows.size)
-    if max_memory is not None and needed > max_memory:
-        raise InvalidParameterError(
-            f"max_memory must be at least {needed / 1e9:.2g} GB for this diagram, got {max_memory / 1e9:.2g} GB"
-        )
+    refuse_memory(needed, max_memory, "this diagram")
     height = max(1, CELLS_OF_A_TASK // columns.size)
     strips = [rows[i : i + height] for i in range(0, rows.size, height)]
-    store = None
-    if folder is not None:
+    store, place = None, checked_folder(folder, resume)
+    if place is not None:
         parameters = {"phi": identity(nonlinearity), "sigma_w": columns, "sigma_b": rows, "q0": start}
-        store = Store(folder, function="phase_diagram", parameters={**parameters, "rows": height}, resume=resume)
+        store = Store(place, function="phase_diagram", parameters={**parameters, "rows": height}, resume=resume)
     solved = sweep(functools.partial(_strip, nonlinearity, columns, start), strips, executor=executor, store=store)
     return _joined(columns, rows, solved)
 

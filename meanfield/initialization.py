@@ -7,6 +7,7 @@ import numpy as np
 from meanfield.arguments import integer, scalar, seed_sequence
 from meanfield.criticality import critical_point
 from meanfield.errors import InvalidParameterError
+from meanfield.memory import refuse_memory
 from meanfield.weights import ensemble
 
 __all__ = ["gain", "initialize"]
@@ -75,7 +76,7 @@ def initialize(phi, widths, *, sigma_b=0.0, weights="gaussian", rng=0) -> list[t
     Raises
     ------
     InvalidParameterError
-        A width is not a positive integer, or there are fewer than two.
+        A width is not a positive integer, there are fewer than two, or the matrices do not fit into memory.
     NoCriticalPointError
         As for `gain`.
 
@@ -95,6 +96,7 @@ def initialize(phi, widths, *, sigma_b=0.0, weights="gaussian", rng=0) -> list[t
     spread = scalar("sigma_b", sigma_b, low=0.0)
     law = ensemble(weights)
     scale = gain(phi, sigma_b=spread)
+    refuse_memory(8 * sum(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(sizes)), None, "the network")
     generator = rng if isinstance(rng, np.random.Generator) else np.random.default_rng(seed_sequence(rng))
     layers = []
     for fan_in, fan_out in itertools.pairwise(sizes):

@@ -2,6 +2,7 @@
 
 import math
 import os
+from numbers import Real
 
 from meanfield.errors import InvalidParameterError
 
@@ -28,7 +29,7 @@ def refuse_memory(needed: float, most: float | None, what: str) -> None:
     Raises
     ------
     InvalidParameterError
-        With both figures.
+        With both figures; or `most` is no number of bytes.
 
     Examples
     --------
@@ -37,6 +38,8 @@ def refuse_memory(needed: float, most: float | None, what: str) -> None:
     ...
     meanfield.errors.InvalidParameterError: max_memory must be at least 3 GB for this run, got 2 GB
     """
+    if most is not None and not (isinstance(most, Real) and not isinstance(most, bool) and most > 0):
+        raise InvalidParameterError(f"max_memory must be a number of bytes > 0, got {most!r}")
     if most is not None and needed > most:
         raise InvalidParameterError(
             f"max_memory must be at least {needed / 1e9:.3g} GB for {what}, got {most / 1e9:.3g} GB"

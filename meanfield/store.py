@@ -28,7 +28,7 @@ from meanfield.errors import InvalidParameterError
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.results import json_text, plain, provenance
 
-__all__ = ["MISSING", "Store", "fingerprint", "identity"]
+__all__ = ["MISSING", "Store", "checked_folder", "fingerprint", "identity"]
 
 MISSING = object()  # what `load` returns where there is no result; None may be one
 RUN = "run.json"
@@ -108,6 +108,10 @@ class Store:
     def _write(self, task: int, content: memoryview) -> None:
         _write(self._path(task), hashlib.sha256(content).digest(), content)
 
+    def _holds_only_this_run(self) -> bool:
+        """Every result carries a hash of its run in its name."""
+        return all(path == self._path(int(path.name[:6])) for path in self._folder.glob("[0-9]" * 6 + "*.cell"))
+
     def _path(self, task: int) -> Path:
         digest = hashlib.sha256(f"{self._key} {task}".encode()).hexdigest()
         return self._folder / f"{task:06d}-{digest[:16]}.cell"
@@ -128,12 +132,32 @@ class Store:
         try:
             saved = json.loads(mark.read_text(encoding="utf-8"))
         except ValueError:
-            raise InvalidParameterError(f"folder must hold a run of its own, but {RUN} is damaged") from None
+            if not (resume and self._holds_only_this_run()):
+                raise InvalidParameterError(f"folder must hold a run of its own, but {RUN} is damaged") from None
+            _write(mark, self._key.encode())
+            return
         _refuse_other_run(_flat(saved), _flat(json.loads(self._key)))
         if not resume:
             raise InvalidParameterError(
                 f"folder must hold no run unless it is to be resumed, got {self._folder.name!r}, which holds this one"
             )
+
+
+def checked_folder(folder, resume: bool) -> Path | None:
+    """The folder that a long call keeps its results in; None if it was given none.
+
+    Raises
+    ------
+    InvalidParameterError
+        `folder` is no path, or there is none to resume from.
+    """
+    if folder is None:
+        if resume:
+            raise InvalidParameterError("resume must come with the folder of the run, got folder = None")
+        return None
+    if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
+        raise InvalidParameterError(f"folder must be a path, got {folder!r}")
+    return Path(folder)
 
 
 def _refuse_other_run(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -79,3 +79,8 @@ def test_the_seed_decides():
 def test_bad_arguments(arguments, message):
     with pytest.raises(mf.InvalidParameterError, match=message):
         mf.initialize("tanh", **arguments)
+
+
+def test_what_does_not_fit_into_memory_is_refused():
+    with pytest.raises(mf.InvalidParameterError, match="the network must fit into the machine's"):
+        mf.initialize("tanh", (10**9, 10**9), sigma_b=0.1)

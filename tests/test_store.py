@@ -160,9 +160,35 @@ def test_folders_that_are_not_ours(tmp_path):
     make(tmp_path / "run")
     with pytest.raises(InvalidParameterError, match="unless it is to be resumed"):
         make(tmp_path / "run")
-    (tmp_path / "run" / "run.json").write_text("{")
-    with pytest.raises(InvalidParameterError, match="is damaged"):
-        make(tmp_path / "run", resume=True)
+
+
+def test_a_damaged_description_is_made_again_where_every_result_is_of_this_run(tmp_path):
+    expected = sweep(square, range(4), store=make(tmp_path / "run"))
+    mark = tmp_path / "run" / "run.json"
+    whole = mark.read_bytes()
+    mark.write_text("{")
+    for again in ({}, {"seed": 4, "resume": True}):
+        with pytest.raises(InvalidParameterError, match="is damaged"):
+            make(tmp_path / "run", **again)
+    calls = Counted()
+    assert same(sweep(calls, range(4), store=make(tmp_path / "run", resume=True)), expected)
+    assert not calls.calls
+    assert mark.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"resume": True}, "resume must come with the folder of the run"),
+        ({"folder": 3}, "folder must be a path, got 3"),
+        ({"folder": ""}, "folder must be a path, got ''"),
+        ({"max_memory": "4GB"}, "max_memory must be a number of bytes > 0, got '4GB'"),
+        ({"max_memory": float("nan")}, "max_memory must be a number of bytes > 0, got nan"),
+    ],
+)
+def test_wrong_ways_to_run_long(given, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        mf.phase_diagram("tanh", [1.0], [0.1], **given)
 
 
 def test_no_user_and_no_path_in_the_files(tmp_path):

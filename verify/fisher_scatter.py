@@ -10,7 +10,7 @@ import numpy as np
 from meanfield.arguments import integer, seed_sequence
 from meanfield.memory import refuse_memory
 from meanfield.results import Result
-from meanfield.store import Store
+from meanfield.store import Store, checked_folder
 from meanfield.sweeps import sweep
 from verify.correlation import pearson
 from verify.curvature import sigma_max_jacobian, top_eigenvalues
@@ -102,10 +102,10 @@ def curvature_scatter(
     root = seed_sequence(seed)
     seeds = children(root, count)
     items = [(setting, child) for setting in settings for child in seeds]
-    store = None
-    if folder is not None:
+    store, place = None, checked_folder(folder, resume)
+    if place is not None:
         parameters = {"networks": len(seeds), "settings": [_described(setting) for setting in settings]}
-        store = Store(folder, function="curvature_scatter", parameters=parameters, seed=root, resume=resume)
+        store = Store(place, function="curvature_scatter", parameters=parameters, seed=root, resume=resume)
     rows = np.array(sweep(_measure, items, executor=executor, store=store))
     return CurvatureScatter(
         setting=np.repeat(np.arange(len(settings)), len(seeds)), **dict(zip(_FIELDS, rows.T, strict=True))

@@ -7,7 +7,7 @@ import numpy as np
 
 from meanfield.errors import InvalidParameterError
 from meanfield.memory import refuse_memory
-from meanfield.store import Store, identity
+from meanfield.store import Store, checked_folder, identity
 from verify.quantities import families
 from verify.settings import plain_setting
 from verify.signals import SignalSetting
@@ -26,7 +26,8 @@ def open_store(
     folder, resume: bool, *, function: str, setting: SignalSetting, seed: np.random.SeedSequence, **parameters: Any
 ) -> Store | None:
     """The store of a run of this setting; None without a folder."""
-    if folder is None:
+    place = checked_folder(folder, resume)
+    if place is None:
         return None
     key = {
         **plain_setting(setting),
@@ -36,7 +37,7 @@ def open_store(
         "quantities": sorted(setting.quantities),
         **parameters,
     }
-    return Store(folder, function=function, parameters=key, seed=seed, resume=resume)
+    return Store(place, function=function, parameters=key, seed=seed, resume=resume)
 
 
 def predicted_cost(setting: SignalSetting, widths: Sequence[int], networks: int) -> tuple[int, float]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from meanfield.store import MISSING, Store
+from meanfield.store import MISSING, Store, checked_folder
 from meanfield.sweeps import sweep
 from verify.training.configuration import TrainingConfig
 from verify.training.operating_point import resolved
@@ -69,8 +69,7 @@ def train(
     >>> bool(record.orthogonality_defect.max() < 1e-12)
     True
     """
-    place = None if folder is None else Path(folder)
-    work = partial(_run, folder=place, resume=resume, max_memory=max_memory, progress=progress)
+    work = partial(_run, folder=checked_folder(folder, resume), resume=resume, max_memory=max_memory, progress=progress)
     return sweep(work, [config])[0]
 
 

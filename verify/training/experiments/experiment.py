@@ -11,7 +11,7 @@ import numpy as np
 
 from meanfield.arguments import scalar
 from meanfield.results import Result
-from meanfield.store import Store
+from meanfield.store import Store, checked_folder
 from meanfield.sweeps import sweep
 from verify.training.data import load as load_data
 from verify.training.experiments.claims import Claim, judge
@@ -94,7 +94,7 @@ def experiment(
     .. [1] P. A. Sokol, I. M. Park, arXiv:1810.03785, section 4.
     """
     predict_cost(plan, max_memory)
-    place = None if folder is None else Path(folder)
+    place = checked_folder(folder, resume)
     trials = plan.trials()
     tried = _records("search", plan, trials, place, resume, executor, progress)
     chosen = _best_rates(trials, tried)
