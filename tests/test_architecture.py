@@ -56,6 +56,7 @@ MEANFIELD_FLOORS = {
     "length_search": 6,
     "equilibrium_grids": 6,
     "criticality": 7,
+    "line_lengths": 7,
     "map_curves": 7,
     "neural_kernels": 7,
     "layer_laws": 7,

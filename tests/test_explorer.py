@@ -13,6 +13,7 @@ import pytest
 
 import meanfield as mf
 from meanfield.explorer import entry, explorer_page, tables
+from meanfield.explorer.lines import line_columns
 from meanfield.results import provenance
 from tests.browser import CHROMIUM, Browser
 
@@ -26,6 +27,7 @@ WINDOWS = {
     "silu": ((0.1, 2.2), (0.0, 0.7)),
     "hard_tanh": ((0.9, 2.0), (0.2, 0.6)),
     "sin": ((0.05, 2.6), (0.0, 1.0)),
+    "cos": ((1.2, 1.8), (0.0, 0.3)),
     "x*exp(-x**2/4)": ((0.8, 3.0), (0.0, 1.0)),
 }
 
@@ -107,6 +109,36 @@ def test_the_nearest_critical_point_is_critical(opened):
         assert relative(critical["sigma_w"], points[0].sigma_w) <= 1e-12
         assert abs(critical["sigma_b"] - points[0].sigma_b) <= 1e-9
         assert critical["stable"] == points[0].stable
+
+
+@NEEDS_CHROMIUM
+def test_the_foot_of_a_line_that_begins_at_a_positive_length_is_reached(page, browser):
+    foot = mf.critical_point("cos", sigma_b=0.0)
+    browser.open(page.as_uri())
+    cos = f"tablesOf({list(WINDOWS).index('cos')})"
+    seen = browser.run(f"nearestCritical({cos}, {foot.sigma_w - 0.01}, 0)")
+    assert relative(seen["sigma_w"], foot.sigma_w) <= 1e-12
+    assert seen["sigma_b"] <= 1e-6
+    assert relative(seen["q_star"], foot.q_star) <= 1e-9
+
+
+@pytest.mark.parametrize(
+    ("phi", "window"),
+    [
+        ("sigmoid", ((0.5, 25.0), (0.0, 1.0))),
+        ("cos", ((0.1, 3.7), (0.0, 1.0))),
+        ("hard_sigmoid", ((0.5, 25.0), (0.0, 1.0))),
+        ("tanh", ((0.05, 2.6), (0.0, 1.0))),
+        ("relu", ((0.05, 3.5), (0.0, 1.0))),
+    ],
+)
+def test_a_line_begins_where_the_critical_curve_does(phi, window):
+    line = line_columns(mf.as_nonlinearity(phi), window)
+    lowest = line[:, np.nanargmin(line[1])]
+    assert lowest[1] <= 1e-6
+    assert relative(lowest[0], mf.critical_point(phi, sigma_b=0.0).sigma_w) <= 1e-6
+    steps = np.diff(line[1][np.isfinite(line[1])]) / (window[1][1] - window[1][0])
+    assert np.abs(steps).max(initial=0.0) <= 0.15
 
 
 @NEEDS_CHROMIUM

@@ -88,12 +88,10 @@ def input_norm(sigma_w: float, sigma_b: float, q: float) -> float:
 
 def drawn_line(phi):
     """The critical line of a figure: dense, and with the very points where it begins, ends and turns."""
-    import numpy as np
-
     import meanfield as mf
-    from meanfield.critical_curve import critical_curve
+    from meanfield.line_lengths import drawn_lengths
 
-    return mf.critical_line(phi, q_star=np.union1d(np.geomspace(1e-6, 1e4, 801), critical_curve(phi).q))
+    return mf.critical_line(phi, q_star=drawn_lengths(phi))
 
 
 def _stable_point(phi, sigma_b: float):

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from meanfield.explorer.tables import Window, tables
+from meanfield.explorer.lines import Window
+from meanfield.explorer.tables import tables
 from meanfield.nonlinearity import Nonlinearity
 
 __all__ = ["entry", "explorer_page"]

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from meanfield.criticality import critical_line
 from meanfield.dual_kernels import series
 from meanfield.errors import NonlinearityError
+from meanfield.explorer.lines import Window, line_columns
 from meanfield.gaussian_moments import evaluate
 from meanfield.interpolation import SEGMENT
 from meanfield.length_interpolants import length_table
@@ -27,9 +27,7 @@ from meanfield.length_search import reached_lengths
 from meanfield.near_diagonal import rough_chord_and_product
 from meanfield.nonlinearity import Nonlinearity
 
-__all__ = ["Window", "tables"]
-
-Window = tuple[tuple[float, float], tuple[float, float]]  # ranges of sigma_w and sigma_b
+__all__ = ["tables"]
 
 LENGTHS = range(-10, 8)  # segments of ln q: q from 2e-9 to 9e6
 CORRELATIONS = range(-4, 3)  # q from 3e-4 to 400
@@ -58,7 +56,7 @@ def tables(phi: Nonlinearity, window: Window) -> dict[str, Any]:
         "zero": [float(x) for x in zero],
         "lengths": {"first": first, "segments": [_packed(_trimmed(table, "lengths")) for table in lengths]},
         "chords": {"first": start, "rings": RINGS, "segments": chords},
-        "line": _packed(_line(phi, window)),
+        "line": _packed(line_columns(phi, window)),
     }
 
 
@@ -164,30 +162,6 @@ def _averages(b: np.ndarray, gap: np.ndarray) -> np.ndarray:
     k = np.arange(1, b.size + 1)
     wide = np.maximum(gap, 1e-300)[:, None]
     return (-np.expm1(k * np.log1p(-np.minimum(wide, 1 - 1e-16))) / (k * wide)) @ b**2
-
-
-def _line(phi: Nonlinearity, window: Window) -> np.ndarray:
-    """The critical line near the window, dense enough to be drawn; nan columns part its pieces."""
-    (left, right), (bottom, top) = window
-    width, height = right - left, top - bottom
-    q = np.geomspace(1e-6, 1e4, 1201)
-    moments, bounds = evaluate(phi, q)
-    with np.errstate(divide="ignore"):
-        near = np.isfinite(bounds[:2]).all(axis=0) & (moments[1] ** -0.5 <= right + width / 8)
-    columns = np.full((4, q.size), np.nan)
-    if near.any():
-        line = critical_line(phi, q_star=q[near])
-        columns[:, near] = line.sigma_w, line.sigma_b, line.q_star, line.stable
-    columns[:, ~((columns[0] >= left - width / 8) & (columns[1] <= top + height / 8))] = np.nan
-    kept, last = [], np.full(2, np.inf)
-    for column in columns.T:
-        place = column[:2] / (width, height)
-        gone = np.isnan(place[0])
-        if gone if np.isnan(last[0]) else not gone and np.hypot(*(place - last)) < 1 / 300:
-            continue
-        kept.append(column)
-        last = place
-    return np.array(kept).T
 
 
 def _trimmed(coefficients: np.ndarray, kind: str) -> np.ndarray:
