@@ -17,7 +17,7 @@ APART = 1e-6  # in windows, what the last point of a piece must be away from the
 
 
 def line_columns(phi: Nonlinearity, window: Window) -> np.ndarray:
-    """sigma_w, sigma_b, q and stability along the critical line near the window, (4, n); nan columns part its pieces."""
+    """sigma_w, sigma_b, q and stability of the critical line near the window, (4, n); nan columns part its pieces."""
     (left, right), (bottom, top) = window
     width, height = right - left, top - bottom
     q = drawn_lengths(phi)
