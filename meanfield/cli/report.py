@@ -80,8 +80,8 @@ def _build(folder: Path, phi, point, simulation: dict[str, Any], workers: int) -
     try:
         start = point.critical.q_star if point.critical is not None else 1.0
         reached = mf.fixed_point(phi, point.sigma_w, point.sigma_b, q0=start)
-    except mf.NoFixedPointError:
-        reached = None
+    except mf.NoFixedPointError:  # from q = 1, but smaller lengths may stay
+        reached = next((each for each in points if each.stable), None)
     # The simulation starts at the fixed point: theory and networks then stay there, or leave it together.
     q0 = reached.q_star if reached is not None and reached.q_star > 0 else 1.0
     across, up = default_window(point.sigma_w, point.sigma_b)
