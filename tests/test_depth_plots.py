@@ -1,6 +1,7 @@
 """Figures of the plane's numbers, depth scales, trajectories and maps: what is drawn, and that nothing is clipped."""
 
 import io
+from functools import partial
 
 import matplotlib.image
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 import meanfield as mf
+from meanfield.cli.defaults import drawn_line
 from meanfield.map_curves import c_map_curve, q_map_curve
 from meanfield.plotting import (
     figure_of,
@@ -72,7 +74,44 @@ def test_depths_are_logarithmic_and_counts_are_steps(tanh, silu):
 
 def test_several_fixed_points_are_hatched(tanh, silu):
     assert "several $q^*$" in labels(plot_phase_diagram(silu))
-    assert "several $q^*$" not in labels(plot_phase_diagram(tanh)), "q = 0 at sigma_b = 0 does not count"
+    assert "several $q^*$" not in labels(plot_phase_diagram(tanh)), "a q = 0 that repels does not count"
+
+
+def test_the_hatch_reaches_sigma_b_0(silu):
+    lowest = [len(mf.fixed_points("silu", sigma_w, 0.0)) for sigma_w in silu.sigma_w]
+    (hatched,) = [c for c in plot_phase_diagram(silu).collections if getattr(c, "hatches", None)]
+    (path,) = [path for path in hatched.get_paths() if path.vertices.size]
+    at_bottom = path.vertices[path.vertices[:, 1] == 0.0, 0]
+    several = silu.sigma_w[np.array(lowest) > 1]
+    assert at_bottom.min() <= several.min()
+    assert several.max() <= at_bottom.max()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (4, 1)])
+def test_one_cell_row_or_column_can_be_drawn(shape):
+    few = mf.phase_diagram("tanh", np.linspace(1.1, 1.6, shape[0]), np.linspace(0.1, 0.4, shape[1]))
+    for draw in (plot_phase_diagram, partial(plot_phase_diagram, field="chi_1"), plot_depth_scales, plot_trainability):
+        ax = draw(few)
+        assert_fits_a_column(figure_of(ax))
+        assert np.ptp(ax.get_xlim()) > 0.01
+        assert np.ptp(ax.get_ylim()) > 0.01
+    assert set(labels(plot_phase_diagram(few))) == set(np.unique(few.phase).tolist()), "no room for names inside"
+    cells = plot_phase_diagram(few, field="chi_1").collections[0].get_array()
+    assert np.array_equal(cells.reshape(shape[::-1]), few.chi_1)
+
+
+def test_only_an_isolated_point_is_a_dot():
+    foot = mf.critical_line("sigmoid", q_star=[30.0, 45.0, mf.critical_point("sigmoid", sigma_b=0).q_star, 46.0, 47.0])
+    assert [line.get_marker() for line in plot_critical_line(foot).lines] == ["None"]
+    alone = plot_critical_line(mf.critical_line("sigmoid", q_star=[30.0, 46.0]))
+    assert [line.get_marker() for line in alone.lines] == ["o"]
+
+
+def test_what_lies_outside_a_diagram_has_no_legend():
+    below = mf.phase_diagram("relu", [0.5, 0.7, 0.9], [0.2, 0.4, 0.6])
+    ax = plot_phase_diagram(below, line=mf.critical_line("relu", q_star=[0.5, 1.0]))
+    assert not ax.lines
+    assert labels(ax) == ["ordered"]
 
 
 def test_names_stand_upright_where_a_region_is_narrow():
@@ -96,6 +135,18 @@ def test_depth_scales_diverge_where_they_should():
         plot_depth_scales(rows, quantities=("xi_c", "chi_1"))
 
 
+def test_depth_scales_mark_the_critical_sigma_w_of_each_row():
+    rows = mf.phase_diagram("tanh", np.linspace(0.6, 2.0, 15), [0.0, 0.1, 0.3])
+    ax = plot_depth_scales(rows, quantities=("xi_c",), line=drawn_line(mf.as_nonlinearity("tanh")))
+    marks = [line for line in ax.lines if len(line.get_xdata()) == 2]
+    expected = [mf.critical_point("tanh", sigma_b=sigma_b).sigma_w for sigma_b in rows.sigma_b]
+    assert np.allclose([line.get_xdata()[0] for line in marks], expected, atol=1e-3)
+    assert [line.get_color() for line in marks] == [line.get_color() for line in ax.lines if line not in marks]
+    # The critical line of silu repels at these sigma_b: what q0 reaches does not become critical there.
+    rows = mf.phase_diagram("silu", np.linspace(0.6, 2.0, 5), [0.2, 0.4])
+    assert len(plot_depth_scales(rows, line=drawn_line(mf.as_nonlinearity("silu"))).lines) == 4
+
+
 def test_trainability_has_its_line_and_its_colour():
     rows = mf.phase_diagram("tanh", np.linspace(0.7, 2.0, 27), [0.1, 0.3])
     ax = plot_trainability(rows, row=1, depth=100)
@@ -110,6 +161,10 @@ def test_trainability_has_its_line_and_its_colour():
 def test_trainability_leaves_out_rows_where_correlations_mean_nothing():
     rows = mf.phase_diagram("relu", [0.5, 1.0], [0.0, 0.3])
     assert plot_trainability(rows).get_ylabel().endswith("0.3")
+    half = mf.phase_diagram("tanh", [0.5, 0.8, 1.2, 1.5], [0.0, 0.2, 0.4])
+    ax = plot_trainability(half, title="tanh")
+    assert ax.get_title(loc="left") == "tanh, σ_b = 0.2"
+    assert not np.ma.getmaskarray(ax.collections[0].get_array()).any()
 
 
 def test_trajectories_settle_at_their_line(point, path):
@@ -151,6 +206,7 @@ def figures(tanh, silu, point, path):
     yield plot_phase_diagram(silu, field="xi_c", line=line, axes="variance", title=long_name)
     yield plot_phase_diagram(tanh, field="q_star", title="tanh")
     yield plot_depth_scales(tanh, title=long_name)
+    yield plot_depth_scales(tanh, axes="variance", quantities=("xi_c", "xi_q", "xi_gradient"))
     yield plot_trainability(tanh, row=3, title="tanh")
     yield plot_propagation(path, quantity="c", point=point, title="tanh")
     yield plot_propagation(path, quantity="chi", point=point, title="tanh")

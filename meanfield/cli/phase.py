@@ -37,7 +37,8 @@ LETTERS = {"ordered": ".", "critical": "=", "chaotic": "#", "unbounded": "~"}
     type=click.Choice(["map", "depth-scales", "trainability"]),
     default="map",
     show_default=True,
-    help="A map of the plane; depth scales over sigma_w, for up to five rows; how deep signals reach, in one row.",
+    help="A map of the plane; depth scales over sigma_w, for up to five rows; how deep signals reach, in one row: the "
+    "lowest of those where correlations are defined for the most sigma_w (for another: --sigma-b B B --points N 1).",
 )
 @click.option(
     "--axes",
@@ -100,11 +101,12 @@ def command(
         from meanfield.plotting import figure_of, plot_depth_scales, plot_phase_diagram, plot_trainability
 
         look = {"axes": axes, "title": nonlinearity.name}
-        if kind == "depth-scales":
-            return figure_of(plot_depth_scales(diagram, **look))
         if kind == "trainability":
             return figure_of(plot_trainability(diagram, **look))
-        return figure_of(plot_phase_diagram(diagram, field=field, line=drawn_line(nonlinearity), **look))
+        line = drawn_line(nonlinearity)
+        if kind == "depth-scales":
+            return figure_of(plot_depth_scales(diagram, line=line, **look))
+        return figure_of(plot_phase_diagram(diagram, field=field, line=line, **look))
 
     across, up = np.meshgrid(columns, rows)
     table = {"sigma_w": across.ravel(), "sigma_b": up.ravel()}

@@ -31,7 +31,8 @@ FIGURES = ("q", "c", "chi", "q-decay", "c-decay", "q-map", "c-map")
     type=click.Choice(FIGURES),
     default="c",
     show_default=True,
-    help="Layer by layer: a quantity, or its distance from the fixed point; or the map of one layer as a cobweb.",
+    help="Layer by layer: a quantity, or its distance from the fixed point; or the map of one layer as a cobweb "
+    "(c-map: of the --c0 farthest from the map's fixed points).",
 )
 def command(phi, sigma_w, sigma_b, depth, q0, c0, kind, as_json, output) -> None:
     """Follow PHI through the layers.
@@ -77,7 +78,9 @@ def _draw(phi, followed, kind: str, q0: float, c0: tuple[float, ...]):
     if kind == "q-map":
         return plot_map(q_map_curve(phi, *at, q0=q0, layers=layers), title=phi.name)
     if kind == "c-map":
-        return plot_map(c_map_curve(phi, *at, c0=c0[0], q0=q0, layers=layers), title=phi.name)
+        fixed = (mf.fixed_point(phi, *at, q0=q0).c_star, 1.0)
+        start = max(c0, key=lambda c: min(abs(c - place) for place in fixed))
+        return plot_map(c_map_curve(phi, *at, c0=start, q0=q0, layers=layers), title=phi.name)
     quantity, _, decay = kind.partition("-")
     if decay:
         return plot_decay(followed, point=mf.fixed_point(phi, *at, q0=q0), quantity=quantity, title=phi.name)

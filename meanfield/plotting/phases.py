@@ -17,6 +17,8 @@ from meanfield.plotting.style import (
     add_colour_bar,
     add_legend,
     axes_for,
+    cell_edges,
+    extent,
     label_axes,
     mark_empty,
     plane,
@@ -74,8 +76,8 @@ def plot_phase_diagram(
 
     Notes
     -----
-    Hatched is where the length map has several fixed points, so that q0 decides; that q = 0 is one of them at
-    sigma_b = 0 does not count.
+    Hatched is where the length map has several fixed points, so that q0 decides; a q = 0 that repels, which
+    sigma_b = 0 often adds, does not count.
     """
     choice("field", field, FIELDS)
     x_of, y_of, x_label, y_label = plane(axes)
@@ -83,12 +85,15 @@ def plot_phase_diagram(
     ax = axes_for(ax, (3.4, 2.9))
     x, y = x_of(diagram.sigma_w), y_of(diagram.sigma_b)
     handles = _draw_phases(ax, diagram, x, y) if field == "phase" else _draw_number(ax, diagram, x, y, field)
-    ax.set_xlim(x.min(), x.max())
-    ax.set_ylim(y.min(), y.max())
-    _label_phases(ax, diagram, x, y)
+    ax.set_xlim(extent(x))
+    ax.set_ylim(extent(y))
+    unnamed = _label_phases(ax, diagram, x, y)
+    if field == "phase":
+        handles += [Patch(facecolor=PHASE_COLOURS[name], label=name) for name in unnamed]
     handles += _hatch(ax, diagram, x, y)
     if line is not None:
-        handles += _draw_line(ax, x_of(line.sigma_w), y_of(line.sigma_b), line.stable)
+        window = extent(x), extent(y)
+        handles += _draw_line(ax, x_of(line.sigma_w), y_of(line.sigma_b), line.stable, window=window)
     label_axes(ax, x_label, y_label, title)
     add_legend(ax, handles, outside=ours)
     return ax
@@ -130,7 +135,7 @@ def _draw_phases(ax: Axes, diagram, x: np.ndarray, y: np.ndarray) -> list:
         index[phase == name] = code
     # A thin critical set has no area worth a colour of its own: its cells belong to the line.
     colours = ListedColormap(list(PHASE_COLOURS.values()))
-    ax.pcolormesh(x, y, index, cmap=colours, vmin=-0.5, vmax=len(names) - 0.5, shading="nearest", rasterized=True)
+    ax.pcolormesh(cell_edges(x), cell_edges(y), index, cmap=colours, vmin=-0.5, vmax=len(names) - 0.5, rasterized=True)
     return []
 
 
@@ -145,7 +150,7 @@ def _draw_number(ax: Axes, diagram, x: np.ndarray, y: np.ndarray, field: str) ->
     if field in LOGARITHMIC:
         shown = np.ma.masked_less_equal(shown, 0.0)
     norm, ticks = _scale(shown, field)
-    mesh = ax.pcolormesh(x, y, shown, cmap="cividis", norm=norm, shading="nearest", rasterized=True)
+    mesh = ax.pcolormesh(cell_edges(x), cell_edges(y), shown, cmap="cividis", norm=norm, rasterized=True)
     add_colour_bar(ax, mesh, label, ticks=ticks)
     return [mark_empty(ax)] if np.ma.getmaskarray(shown).any() else []
 
@@ -160,27 +165,36 @@ def _scale(shown: np.ma.MaskedArray, field: str) -> tuple[Normalize | None, list
     return (LogNorm() if field in LOGARITHMIC else None), None
 
 
-def _label_phases(ax: Axes, diagram, x: np.ndarray, y: np.ndarray) -> None:
+def _label_phases(ax: Axes, diagram, x: np.ndarray, y: np.ndarray) -> list[str]:
+    """Names phases where they are; returns those that have no room for their names."""
     phase = np.asarray(diagram.phase)
+    unnamed = []
     for name in ("ordered", "chaotic", "unbounded"):
-        place = _deepest(phase == name)
-        if place is None:
+        inside = phase == name
+        if not inside.any():
             continue
-        row, column = place
-        broad = _extent(phase[row] == name, column, x) >= LABEL_LENGTH
-        if not broad and _extent(phase[:, column] == name, row, y) < LABEL_LENGTH:
+        rotation = None
+        if place := _deepest(inside):
+            row, column = place
+            if _extent(inside[row], column, x) >= LABEL_LENGTH:
+                rotation = 0
+            elif _extent(inside[:, column], row, y) >= LABEL_LENGTH:
+                rotation = 90
+        if place is None or rotation is None:
+            unnamed.append(name)
             continue
         label = ax.text(
-            x[column],
-            y[row],
+            x[place[1]],
+            y[place[0]],
             name,
             ha="center",
             va="center",
-            rotation=0 if broad else 90,
+            rotation=rotation,
             color=BLACK,
             fontsize=text_size(ax) + 1,
         )
         label.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+    return unnamed
 
 
 def _deepest(region: np.ndarray) -> tuple[int, int] | None:
@@ -211,43 +225,49 @@ def _extent(inside: np.ndarray, place: int, coordinates: np.ndarray) -> float:
 
 
 def _hatch(ax: Axes, diagram, x: np.ndarray, y: np.ndarray) -> list:
-    several = (np.asarray(diagram.n_fixed_points) > 1) & (diagram.sigma_b > 0)[:, None]
+    count = np.asarray(diagram.n_fixed_points)
+    # At sigma_b = 0, q = 0 is among two fixed points; if another is reached, q = 0 repels.
+    repelling = (diagram.sigma_b == 0)[:, None] & (count == 2) & (np.asarray(diagram.q_star) > 0)
+    several = (count > 1) & ~repelling
     if not several.any() or min(several.shape) < 2:
         return []
     ax.contourf(x, y, several.astype(float), levels=[0.5, 1.5], colors="none", hatches=[HATCH])
     return [Patch(facecolor="white", edgecolor=BLACK, hatch=HATCH, label="several $q^*$")]
 
 
-def _draw_line(ax: Axes, x: np.ndarray, y: np.ndarray, stable) -> list:
-    x, y = np.atleast_1d(x), np.atleast_1d(y)
-    attracts = np.atleast_1d(stable).astype(bool)
-    handles: list = []
+def _draw_line(ax: Axes, x: np.ndarray, y: np.ndarray, stable, *, window=None) -> list:
+    """Draws the line and returns the handles of what is seen of it in a window (x0, x1), (y0, y1), or anywhere."""
+    x, y, attracts = np.atleast_1d(x), np.atleast_1d(y), np.atleast_1d(stable).astype(bool)
+    exists = np.isfinite(x)
+    seen = exists
+    if window is not None:
+        seen = exists & np.logical_and(*(_within(values, *ends) for values, ends in zip((x, y), window, strict=True)))
+    # An isolated point, as the ReLU family has, would be an invisible line.
+    around = np.pad(exists, 1)
+    isolated = exists & ~around[:-2] & ~around[2:]
+    if exists.any() and np.ptp(x[exists]) + np.ptp(y[exists]) <= 1e-9:
+        isolated = np.arange(x.size) == np.argmax(exists)
+        exists = isolated
     # The piece between a point that attracts and one that repels is drawn with the latter.
-    beside = ~attracts
-    beside[1:] |= ~attracts[:-1]
-    beside[:-1] |= ~attracts[1:]
-    parts: tuple[tuple[np.ndarray, Any, str], ...] = (
-        (attracts, "-", "critical"),
-        (beside, "--", "critical, repelling"),
+    repels = np.pad(exists & ~attracts, 1)
+    beside = exists & (repels[1:-1] | repels[:-2] | repels[2:])
+    look = {"color": BLACK, "linewidth": 1.5}
+    parts: tuple[tuple[np.ndarray, str, dict[str, Any]], ...] = (
+        (exists & attracts & ~isolated, "critical", {"linestyle": "-"}),
+        (beside & ~isolated, "critical, repelling", {"linestyle": "--"}),
+        (isolated & seen, "critical point", {"linestyle": "none", "marker": "o", "clip_on": False}),
     )
-    for wanted, style, label in parts:
-        part = wanted & np.isfinite(x)
-        if not part.any():
-            continue
-        # One isolated point, as for the ReLU family, would be an invisible line.
-        lonely = np.ptp(x[part]) + np.ptp(y[part]) <= 1e-9
-        (drawn,) = ax.plot(
-            np.where(part, x, np.nan),
-            np.where(part, y, np.nan),
-            color=BLACK,
-            linestyle=style,
-            linewidth=1.5,
-            marker="o" if lonely else None,
-            label="critical point" if lonely else label,
-            clip_on=not lonely,
-        )
-        drawn.set_path_effects([withStroke(linewidth=3.0, foreground="white")])
-        handle = Line2D([], [], color=BLACK, linewidth=1.5, marker=drawn.get_marker(), label=drawn.get_label())
-        handle.set_linestyle("none" if lonely else style)
-        handles.append(handle)
+    handles: list = []
+    for part, label, style in parts:
+        if part.any():
+            style = look | style
+            (drawn,) = ax.plot(np.where(part, x, np.nan), np.where(part, y, np.nan), label=label, **style)
+            drawn.set_path_effects([withStroke(linewidth=3.0, foreground="white")])
+        if (part & seen).any():
+            handles.append(Line2D([], [], label=label, **style))
     return handles
+
+
+def _within(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    slack = 1e-9 * (high - low)
+    return (values >= low - slack) & (values <= high + slack)

@@ -2,13 +2,13 @@
 
 import io
 import json
-import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -28,6 +28,8 @@ __all__ = [
     "add_colour_bar",
     "add_legend",
     "axes_for",
+    "cell_edges",
+    "extent",
     "figure_of",
     "image_bytes",
     "label_axes",
@@ -42,7 +44,6 @@ BLUE, ORANGE, GREEN, VERMILION, BLACK = "#0072b2", "#e69f00", "#009e73", "#d55e0
 GREY = "#9a9a9a"
 COLUMN = 4.5  # inches: narrower figures are made for one column of a page, with smaller text
 COLUMN_LETTERS = 34  # of a title's line there
-LETTER, HANDLE = 0.55, 7  # width of a letter over its size; that of a legend's symbol, in letters
 LINE = 1.6  # of a legend, over the size of its letters
 PIXELS = 1088  # least width of a png
 SYMBOLS = {
@@ -133,34 +134,21 @@ def add_legend(ax: Axes, handles: Sequence[Any], *, outside: bool) -> None:
     size = text_size(ax) - 0.5
     if not handles:
         return
-    if outside:
-        figure = figure_of(ax)
-        letters = 72 * figure.get_figwidth() / (LETTER * size)
-        columns = _columns([str(handle.get_label()) for handle in handles], letters)
-        # A figure has room for two lines of a legend; for more it grows, so that the Axes keep their height.
-        lines = -(-len(handles) // columns)
-        figure.set_figheight(figure.get_figheight() + LINE * size / 72 * max(0, lines - 2))
-        figure.legend(
-            handles=list(handles),
-            loc="outside lower center",
-            ncols=columns,
-            frameon=False,
-            fontsize=size,
-            handlelength=1.8,
-            columnspacing=1.2,
-        )
-    else:
+    if not outside:
         ax.legend(handles=list(handles), fontsize=size, framealpha=0.9)
-
-
-def _columns(labels: Sequence[str], letters: float) -> int:
-    """As many columns of a legend as fit a line of so many letters."""
-    lengths = [len(re.sub(r"\\[a-z]+|[$^_{}\\]", "", label)) + HANDLE for label in labels]
-    for columns in range(len(lengths), 1, -1):
-        parts = np.array_split(lengths, columns)
-        if sum(part.max() for part in parts) <= letters:
-            return columns
-    return 1
+        return
+    figure = figure_of(ax)
+    look: dict[str, Any] = {"frameon": False, "fontsize": size, "handlelength": 1.8, "columnspacing": 1.2}
+    renderer = RendererAgg(1, 1, figure.dpi)
+    columns = len(handles)
+    legend = figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, **look)
+    while columns > 1 and legend.get_window_extent(renderer).width > figure.bbox.width:
+        legend.remove()
+        columns -= 1
+        legend = figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, **look)
+    # A figure has room for two lines of a legend; for more it grows, so that the Axes keep their height.
+    lines = -(-len(handles) // columns)
+    figure.set_figheight(figure.get_figheight() + LINE * size / 72 * max(0, lines - 2))
 
 
 def add_colour_bar(ax: Axes, mesh, label: str, **options: Any) -> Any:
@@ -182,6 +170,20 @@ def mark_empty(ax: Axes) -> Patch:
     look = {"facecolor": "white", "edgecolor": GREY, "hatch": "....", "linewidth": 0.0}
     ax.patch.set(**look)
     return Patch(**look, label="none")
+
+
+def cell_edges(centres: np.ndarray) -> np.ndarray:
+    """Edges of the cells of a map, halfway between centres, which are >= 0; a cell alone is a tenth wide."""
+    if centres.size == 1:
+        return centres * [0.95, 1.05] if centres[0] > 0 else np.array([0.0, 0.1])
+    halves = np.diff(centres) / 2
+    return np.concatenate([centres[:1] - halves[:1], centres[:-1] + halves, centres[-1:] + halves[-1:]])
+
+
+def extent(centres: np.ndarray) -> tuple[float, float]:
+    """The ends of a map's axis: its outer centres, or the edges of a cell alone."""
+    ends = centres if centres.size > 1 else cell_edges(centres)
+    return float(ends.min()), float(ends.max())
 
 
 def plane(axes: str) -> tuple[Callable, Callable, str, str]:

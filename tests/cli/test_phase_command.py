@@ -58,3 +58,9 @@ def test_workers_change_no_bit(terminal, workers):
     point = mf.fixed_point("tanh", record["sigma_w"][3], record["sigma_b"][2])
     assert abs(record["q_star"][2][3] - point.q_star) <= record["errors"]["q_star"][2][3] + point.error
     assert without_origin(record) == without_origin(json.loads(terminal.ok(*PHASE, "--json").stdout))
+
+
+@pytest.mark.parametrize("more", [("--field", "chi_1"), ("--figure", "depth-scales"), ("--figure", "trainability"), ()])
+def test_a_figure_of_one_cell_says_nothing(terminal, tmp_path, more):
+    result = terminal.ok("phase", "tanh", "--points", 1, 1, "--output", tmp_path / "one.png", *more)
+    assert "Warning" not in result.stderr

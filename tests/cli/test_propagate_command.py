@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import meanfield as mf
+from meanfield import map_curves
 
 POINT = ("propagate", "tanh", "--sigma-w", 2.5, "--sigma-b", 0.3)
 
@@ -36,6 +37,17 @@ def test_files(terminal, tmp_path):
 def test_figures(terminal, tmp_path, kind):
     terminal.ok(*POINT, "--output", tmp_path / "figure.png", "--figure", kind)
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_cobweb_starts_where_it_is_seen(terminal, tmp_path, monkeypatch):
+    starts = []
+    curve = map_curves.c_map_curve
+    monkeypatch.setattr(
+        map_curves, "c_map_curve", lambda *given, **options: starts.append(options["c0"]) or curve(*given, **options)
+    )
+    terminal.ok(*POINT, "--output", tmp_path / "figure.png", "--figure", "c-map")
+    terminal.ok(*POINT, "--output", tmp_path / "figure.png", "--figure", "c-map", "--c0", "0.1,1,0.2")
+    assert starts == [0.5, 0.2], "c_star is 0.1221"
 
 
 def test_lengths_that_grow_have_no_point_to_settle_at(terminal, tmp_path):
