@@ -55,6 +55,19 @@ class TestEdges:
         exact = oracle.log_lambda_max(lambda x: mpmath.sech(x) ** 4, 0.5, 10, 2.2, digits=15)
         assert abs(critical("tanh", 0.5, 10, "orthogonal").log_lambda_max - float(exact)) < 1e-11
 
+    def test_an_end_that_holds_next_to_no_mass_is_not_an_edge(self):
+        """silu' has its largest value at x = 2.4, 7.6 standard deviations away: rounding there is no gap."""
+        spectrum = critical("silu", 0.1, 4, "gaussian")
+        w, law = np.linspace(1.5, 3.0, 30_001), slope_law(mf.as_nonlinearity("silu"), 0.1)
+        x, weights = np.polynomial.hermite_e.hermegauss(60)
+        slopes = mf.as_nonlinearity("silu").derivative(math.sqrt(0.1) * x) ** 2
+        M = np.array([weights @ (slopes / (each - slopes)) for each in w]) / weights.sum()
+        # S = (w M/(1 + M))^-1 of each layer and 1/(1 + M) of each matrix: z = w^4 M^3 (1 + M).
+        log_z = 8 * math.log(spectrum.sigma_w) + 4 * np.log(w) + 3 * np.log(M) + np.log1p(M)
+        assert law.top < 1.5
+        assert abs(spectrum.log_lambda_max - log_z.min()) <= 1e-7
+        assert wrong_integrals(spectrum) == {}
+
     def test_gaussian_edge_does_not_care_at_small_q(self):
         assert critical("tanh", 1e-4, 200, "gaussian").lambda_max == pytest.approx(545.0, abs=0.05)
         assert critical("linear", 1.0, 200, "gaussian").lambda_max == pytest.approx(545.0, abs=0.05)

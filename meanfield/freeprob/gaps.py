@@ -49,6 +49,11 @@ class Gap:
     high: Edge | None
 
     @property
+    def is_open(self) -> bool:
+        """Does z grow across it? Next to the end of a law that holds next to no mass, rising slopes are rounding."""
+        return self.low is None or self.high is None or self.low.log_z < self.high.log_z
+
+    @property
     def sort_key(self) -> float:
         return math.inf if self.high is None else self.high.log_z
 
@@ -120,7 +125,8 @@ class _Chain:
         rises = np.concatenate([[False], self._slopes > 0, [False]])
         starts = np.flatnonzero(rises[1:] & ~rises[:-1])
         stops = np.flatnonzero(~rises[1:] & rises[:-1]) - 1
-        return [Gap(self._lower_edge(int(i)), self._upper_edge(int(j))) for i, j in zip(starts, stops, strict=True)]
+        found = [Gap(self._lower_edge(int(i)), self._upper_edge(int(j))) for i, j in zip(starts, stops, strict=True)]
+        return [gap for gap in found if gap.is_open]
 
     def _lower_edge(self, i: int) -> Edge | None:
         if i:
