@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from meanfield.errors import InvalidParameterError
 from meanfield.store import MISSING, Store, checked_folder
 from meanfield.sweeps import sweep
 from verify.training.configuration import TrainingConfig
@@ -11,7 +12,7 @@ from verify.training.operating_point import resolved
 from verify.training.record import TrainingRecord
 from verify.training.run import Training
 
-__all__ = ["train"]
+__all__ = ["check_progress", "train"]
 
 Progress = Callable[[int, int], object]
 
@@ -46,8 +47,8 @@ def train(
     Raises
     ------
     InvalidParameterError
-        A setting breaks its rule, data are missing or damaged, the run needs too much memory, or `folder` holds
-        another run, or this one and `resume` was not asked for.
+        An argument or a setting breaks its rule, data are missing or damaged, the run needs too much memory, or
+        `folder` holds another run, or this one and `resume` was not asked for.
     NoCriticalPointError
         There is no critical point at q_star.
     OSError
@@ -69,8 +70,23 @@ def train(
     >>> bool(record.orthogonality_defect.max() < 1e-12)
     True
     """
+    if not isinstance(config, TrainingConfig):
+        raise InvalidParameterError(f"config must be a TrainingConfig, got {config!r:.80}")
+    check_progress(progress)
     work = partial(_run, folder=checked_folder(folder, resume), resume=resume, max_memory=max_memory, progress=progress)
     return sweep(work, [config])[0]
+
+
+def check_progress(progress) -> None:
+    """Refuse what cannot be called, before the work and not in it.
+
+    Raises
+    ------
+    InvalidParameterError
+        `progress` is neither None nor callable.
+    """
+    if progress is not None and not callable(progress):
+        raise InvalidParameterError(f"progress must be callable, got {progress!r:.80}")
 
 
 def _run(config: TrainingConfig, *, folder, resume, max_memory, progress) -> TrainingRecord:

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from verify.training.experiments.claims import CLAIMS, CONSTRAINED, judge
+from verify.training.experiments.claims import CLAIMS, CONSTRAINED, everywhere, judge
 from verify.training.experiments.evidence import Evidence
 from verify.training.experiments.intervals import correlation_over_seeds, over_seeds, pearson, spearman
 from verify.training.experiments.plan import GROUPS
+from verify.training.experiments.summary import summary_rows
 from verify.training.experiments.tables import Tables, epochs_to
 
 
@@ -152,6 +153,35 @@ def test_runs_that_never_arrive_decide_only_what_their_bound_tells():
     assert verdicts(never([("stiefel", 8.0)]))["equal speed"] == "not reproduced"
     all_slow = [(group, q) for group in CONSTRAINED for q in LENGTHS]
     assert verdicts(never(all_slow))["equal speed"] == "undecided"
+
+
+def test_a_time_that_was_not_reached_is_only_a_bound():
+    tables = made_up(paper_time, paper_curvature)
+    rows = (tables.runs["group"] == "stiefel") & (tables.runs["q_star"] == 8.0)
+    tables.runs["epochs_to_goal"][rows] = np.inf
+    claims = {claim.name: claim for claim in judge(tables, longest=30)}
+    slow = claims["equal speed"]
+    assert slow.where.startswith("stiefel, q_star = 8 over")
+    assert slow.mean == slow.high == np.inf
+    assert 9.5 <= slow.low <= 30 / 3
+    fast = claims["stiefel is faster"]
+    assert fast.mean == fast.low == 0
+    assert 0 < fast.high < 1
+    assert (fast.places, fast.agreeing, fast.contrary) == (4, 3, 1)
+    rows = summary_rows(Evidence(tables, 30))
+    (row,) = [row for row in rows if row["group"] == "stiefel" and row["q_star"] == 8.0]
+    assert (row["reached"], row["epochs_to_goal"], row["epochs_to_goal_high"]) == (0, np.inf, np.inf)
+    assert row["epochs_to_goal_low"] == pytest.approx(30, rel=1e-12)
+    other = next(row for row in rows if row["group"] == "stiefel" and row["q_star"] == 0.5)
+    assert other["epochs_to_goal_low"] < other["epochs_to_goal"] < other["epochs_to_goal_high"] < np.inf
+
+
+def test_an_open_side_never_speaks():
+    """One late run whose bound lies above the limit: what the others say below it is no interval."""
+    ratios = np.array([0.3, 0.3, 0.31, 0.3, 1.01])
+    words = {"name": "", "statement": "", "figure": 1, "statistic": ""}
+    assert everywhere({"here": ratios}, **words).verdict == "not reproduced"
+    assert everywhere({"here": ratios}, unbounded={"here": 1}, **words).verdict == "undecided"
 
 
 def test_a_ratio_is_seed_by_seed():

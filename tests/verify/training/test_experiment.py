@@ -132,6 +132,12 @@ if __name__ == "__main__":
 """
 
 
+def test_an_experiment_that_was_broken_off_names_its_folder_and_the_way_on(tmp_path):
+    (tmp_path / "mine" / "search").mkdir(parents=True)
+    with pytest.raises(InvalidParameterError, match=r"mine'; resume \(--resume\)"):
+        experiment(TINY, folder=tmp_path / "mine")
+
+
 def test_kill_9_and_resume_end_in_the_same_bits(found, tmp_path):
     worker = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert worker.stdout is not None
@@ -228,6 +234,25 @@ def test_the_committed_results_are_those_of_their_tables(tmp_path):
     assert len(found.tables.search["seed"]) == len(plan.trials())
     assert found.tables.courses["epoch"].max() == plan.training.epochs
     assert set(found.tables.runs["goal"]) == {plan.goal}
+
+
+@pytest.mark.parametrize("plan", [None, "laptop", {}])
+def test_what_is_no_plan(plan):
+    with pytest.raises(InvalidParameterError, match="plan must be a Plan"):
+        verify.experiment(plan)
+
+
+def test_progress_must_be_callable():
+    with pytest.raises(InvalidParameterError, match="progress must be callable, got 3"):
+        experiment(TINY, progress=3)
+    with pytest.raises(InvalidParameterError, match="progress must be callable, got 3"):
+        verify.train(TINY.training, progress=3)
+
+
+@pytest.mark.parametrize("config", [None, {}, "tanh"])
+def test_what_is_no_configuration(config):
+    with pytest.raises(InvalidParameterError, match="config must be a TrainingConfig"):
+        verify.train(config)
 
 
 # Plans

@@ -6,22 +6,25 @@ side at 95 % with Bonferroni's correction for having looked at all of them, and 
 reported is the one that speaks least for the claim.
 
 Ratios are taken seed by seed, so that networks of one seed, which start alike on every manifold, are compared
-with each other. A run that never reaches the goal counts with its length, which bounds the ratio; where the bound does
-not tell the side of the limit, or neither run arrives, the claim stays undecided.
+with each other. A run that never reaches the goal counts with its length, which bounds the ratio on one side: its
+interval is open on the other. Where the bound does not tell the side of the limit, or neither run arrives, the claim
+stays undecided.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import permutations
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from meanfield.results import Result
 from verify.training.experiments.evidence import Evidence
-from verify.training.experiments.intervals import correlation_over_seeds, over_seeds, pearson, spearman
+from verify.training.experiments.intervals import Interval, correlation_over_seeds, over_seeds, pearson, spearman
 from verify.training.experiments.tables import Tables
 
-__all__ = ["CLAIMS", "Claim", "judge"]
+__all__ = ["CLAIMS", "Claim", "everywhere", "judge"]
 
 CONSTRAINED = ("stiefel", "oblique")
 CURVED = ("euclidean", *CONSTRAINED)
@@ -29,6 +32,10 @@ LEVEL = 0.05
 # Nearly equal: within half as much again. Predictive: a tenth of the variance of ranks.
 NEARLY_EQUAL, PREDICTIVE = 1.5, 0.3
 EARLY = 5
+VERDICTS = {1: "reproduced", 0: "undecided", -1: "not reproduced"}
+NOWHERE: Mapping[str, int] = MappingProxyType({})
+
+Cell = tuple[str, float]  # group and q_star
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,8 +52,11 @@ class Claim(Result):
     where : str
         The place in the grid that it is of: the one that speaks least for the claim.
     mean, low, high : float
-        Mean over seeds and Student's 95 % interval; of ratios, geometric.
+        Mean over seeds and Student's 95 % interval; of ratios, geometric. Where runs that never arrived only bound a
+        ratio from below, mean and high are inf; from above, mean and low are 0.
     limit : float
+    places, agreeing, contrary : int
+        Places looked at, and those whose 95 % interval lies on the claim's side of the limit, or on the other.
     verdict : "reproduced", "not reproduced" or "undecided"
     """
 
@@ -59,27 +69,62 @@ class Claim(Result):
     low: float
     high: float
     limit: float
+    places: int
+    agreeing: int
+    contrary: int
     verdict: str
 
 
-def _everywhere(cells: Mapping[str, np.ndarray], *, limit: float = 1.0, sign: int = 1, **words) -> Claim:
-    """The claim that the ratios of every cell, arrays over seeds, are above the limit (below, if `sign` is -1)."""
+def _side(found: Interval, limit: float = 0.0) -> int:
+    """1 for an interval above the limit, -1 below, 0 around it or unknown."""
+    return int(found.low > limit) - int(found.high < limit)
+
+
+def everywhere(
+    cells: Mapping[str, np.ndarray],
+    *,
+    limit: float = 1.0,
+    sign: int = 1,
+    unbounded: Mapping[str, int] = NOWHERE,
+    **words,
+) -> Claim:
+    """The claim that the ratios of every cell, arrays over seeds, are above the limit (below, if `sign` is -1).
+
+    Cells in `unbounded` hold bounds of some ratios: 1 for lower, -1 for upper ones.
+    """
     logs = {where: np.log(ratios / limit) for where, ratios in cells.items()}
-    strict = 1 - LEVEL / len(logs)
-    verdict = "undecided"
-    if all(min(sign * found.low, sign * found.high) > 0 for found in map(over_seeds, logs.values())):
-        verdict = "reproduced"
-    corrected = [over_seeds(values, confidence=strict) for values in logs.values()]
-    if any(max(sign * found.low, sign * found.high) < 0 for found in corrected):
+
+    def found(where: str, confidence: float) -> Interval:
+        inside, side = over_seeds(logs[where], confidence=confidence), unbounded.get(where, 0)
+        if side == 0 or np.isnan(inside.mean):
+            return inside
+        return replace(inside, mean=np.inf, high=np.inf) if side == 1 else replace(inside, mean=-np.inf, low=-np.inf)
+
+    sides = [sign * _side(found(where, 1 - LEVEL)) for where in logs]
+    verdict = "reproduced" if min(sides) == 1 else "undecided"
+    if any(sign * _side(found(where, 1 - LEVEL / len(logs))) == -1 for where in logs):
         verdict = "not reproduced"
     # What is unknown keeps a claim from being reproduced, not from being refuted elsewhere.
     known = {each: values for each, values in logs.items() if np.isfinite(values).all()} or logs
     where = min(known, key=lambda each: sign * known[each].mean())
-    found = over_seeds(logs[where])
+    least = found(where, 1 - LEVEL)
+    mean, low, high = (limit * np.exp([least.mean, least.low, least.high])).tolist()
     if len(known) < len(logs):
         where += f" ({len(logs) - len(known)} of {len(logs)} places unknown)"
-    mean, low, high = (limit * np.exp([found.mean, found.low, found.high])).tolist()
-    return Claim(where=where, mean=mean, low=low, high=high, limit=limit, verdict=verdict, **words)
+    numbers = {"mean": mean, "low": low, "high": high, "limit": limit, **_tally(sides)}
+    return Claim(where=where, verdict=verdict, **numbers, **words)
+
+
+def _tally(sides: Sequence[int]) -> dict[str, Any]:
+    return {"places": len(sides), "agreeing": sides.count(1), "contrary": sides.count(-1)}
+
+
+def _by_time(evidence: Evidence, pairs: Mapping[str, tuple[Cell, Cell]], *, limit: float = 1.0, **words) -> Claim:
+    """The same of epochs to the goal, one cell's over another's."""
+    ratios = {where: evidence.time_ratio(*pair, limit=limit) for where, pair in pairs.items()}
+    arrived = {where: [evidence.arrived(*cell).all() for cell in pair] for where, pair in pairs.items()}
+    unbounded = {where: int(other) - int(one) for where, (one, other) in arrived.items()}
+    return everywhere(ratios, limit=limit, unbounded=unbounded, **words)
 
 
 def _at(q: float) -> str:
@@ -88,9 +133,10 @@ def _at(q: float) -> str:
 
 def equal_speed(evidence: Evidence) -> Claim:
     """Fig. 1: any two lengths of a constrained group."""
-    return _everywhere(
+    return _by_time(
+        evidence,
         {
-            f"{group}, {_at(p)} over {q:g}": evidence.time_ratio((group, p), (group, q), limit=NEARLY_EQUAL)
+            f"{group}, {_at(p)} over {q:g}": ((group, p), (group, q))
             for group in CONSTRAINED
             for p, q in permutations(evidence.lengths, 2)
         },
@@ -105,8 +151,9 @@ def equal_speed(evidence: Evidence) -> Claim:
 
 def _faster(group: str) -> Callable[[Evidence], Claim]:
     def claim(evidence: Evidence) -> Claim:
-        return _everywhere(
-            {_at(q): evidence.time_ratio(("euclidean", q), (group, q)) for q in evidence.lengths},
+        return _by_time(
+            evidence,
+            {_at(q): (("euclidean", q), (group, q)) for q in evidence.lengths},
             name=f"{group} is faster",
             statement=f"Networks kept on the {group} manifold learn faster than Euclidean ones at every q_star.",
             figure=1,
@@ -119,8 +166,9 @@ def _faster(group: str) -> Callable[[Evidence], Claim]:
 def smallest_is_worst(evidence: Evidence) -> Claim:
     """Fig. 1: the smallest length against every other one, Euclidean."""
     first, *others = evidence.lengths
-    return _everywhere(
-        {f"{first:g} over {q:g}": evidence.time_ratio(("euclidean", first), ("euclidean", q)) for q in others},
+    return _by_time(
+        evidence,
+        {f"{first:g} over {q:g}": (("euclidean", first), ("euclidean", q)) for q in others},
         name="smallest q_star is worst",
         statement="Among Euclidean networks the smallest q_star learns most slowly.",
         figure=1,
@@ -132,7 +180,7 @@ def _rises(column: str, what: str, figure: int = 2) -> Callable[[Evidence], Clai
     def claim(evidence: Evidence) -> Claim:
         values = {q: evidence.start(column, "euclidean", q) for q in evidence.lengths}
         pairs = zip(evidence.lengths[1:], evidence.lengths[:-1], strict=True)
-        return _everywhere(
+        return everywhere(
             {f"{q:g} over {p:g}": values[q] / values[p] for q, p in pairs},
             name=f"{what} rises with q_star",
             statement=f"At the start, {what} of tanh networks rises with q_star.",
@@ -158,14 +206,15 @@ def correlated(evidence: Evidence) -> Claim:
         low=found.low,
         high=found.high,
         limit=0.0,
-        verdict="reproduced" if found.low > 0 else "not reproduced" if found.high < 0 else "undecided",
+        verdict=VERDICTS[_side(found)],
+        **_tally([_side(found)]),
     )
 
 
 def linear_is_larger(evidence: Evidence) -> Claim:
     """Fig. 2: linear orthogonal networks against tanh networks at the same length."""
     column = "lambda_max_start"
-    return _everywhere(
+    return everywhere(
         {
             _at(q): evidence.start(column, "linear", q) / evidence.start(column, "euclidean", q)
             for q in evidence.lengths
@@ -179,7 +228,7 @@ def linear_is_larger(evidence: Evidence) -> Claim:
 
 def rises_early(evidence: Evidence) -> Claim:
     """Fig. 3: every tanh group and length."""
-    return _everywhere(
+    return everywhere(
         {f"{group}, {_at(q)}": evidence.rise(group, q, EARLY) for group in CURVED for q in evidence.lengths},
         name="curvature rises early",
         statement=f"lambda_max rises within the first {EARLY} epochs in every group and at every q_star.",
@@ -191,7 +240,7 @@ def rises_early(evidence: Evidence) -> Claim:
 def smallest_rises_most(evidence: Evidence) -> Claim:
     """Fig. 3: the smallest length against every other one, in every group."""
     first, *others = evidence.lengths
-    return _everywhere(
+    return everywhere(
         {
             f"{group}, {first:g} over {q:g}": evidence.rise(group, first, EARLY) / evidence.rise(group, q, EARLY)
             for group in CURVED
@@ -213,7 +262,7 @@ def euclidean_is_flatter(evidence: Evidence) -> Claim:
     """Fig. 3: q_star = 1/64, after the first epochs."""
     q = _middle(evidence)
     late = {group: evidence.late_mean("lambda_max", group, q, EARLY) for group in CURVED}
-    return _everywhere(
+    return everywhere(
         {f"{group}, {_at(q)}": late[group] / late["euclidean"] for group in CONSTRAINED},
         name="Euclidean is flatter",
         statement="At q_star = 1/64, Euclidean networks have a smaller lambda_max in training than constrained ones.",
@@ -225,8 +274,9 @@ def euclidean_is_flatter(evidence: Evidence) -> Claim:
 def euclidean_is_slower(evidence: Evidence) -> Claim:
     """Fig. 3: the same networks, by speed."""
     q = _middle(evidence)
-    return _everywhere(
-        {f"{group}, {_at(q)}": evidence.time_ratio(("euclidean", q), (group, q)) for group in CONSTRAINED},
+    return _by_time(
+        evidence,
+        {f"{group}, {_at(q)}": (("euclidean", q), (group, q)) for group in CONSTRAINED},
         name="flatter yet slower",
         statement="At q_star = 1/64, Euclidean networks nevertheless learn more slowly than constrained ones.",
         figure=3,
@@ -240,7 +290,7 @@ def conditioning_does_not_predict(evidence: Evidence) -> Claim:
     conditions = np.array([evidence.start("condition_number_start", *cell) for cell in cells])
     times = np.array([evidence.time(*cell) for cell in cells])
     found = correlation_over_seeds(spearman, conditions, times)
-    verdict = "reproduced" if found.high < PREDICTIVE else "not reproduced" if found.low > PREDICTIVE else "undecided"
+    side = -_side(found, PREDICTIVE)
     return Claim(
         name="conditioning does not predict speed",
         statement="A low condition number of the Fisher information at the start does not predict faster learning.",
@@ -251,7 +301,8 @@ def conditioning_does_not_predict(evidence: Evidence) -> Claim:
         low=found.low,
         high=found.high,
         limit=PREDICTIVE,
-        verdict=verdict,
+        verdict=VERDICTS[side],
+        **_tally([side]),
     )
 
 

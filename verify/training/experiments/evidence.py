@@ -33,15 +33,19 @@ class Evidence:
         """Epochs to the goal, shape (seeds,), capped at the length of a run."""
         return np.minimum(self.start("epochs_to_goal", group, q), self._longest)
 
+    def arrived(self, group: str, q: float) -> np.ndarray:
+        """Which runs came to the goal, shape (seeds,)."""
+        return np.isfinite(self.start("epochs_to_goal", group, q))
+
     def time_ratio(self, one: tuple[str, float], other: tuple[str, float], *, limit: float = 1.0) -> np.ndarray:
         """Epochs to the goal of one group and length over those of another, shape (seeds,).
 
-        Where only one of the two arrived, a bound on the ratio; nan where that does not tell the side of the limit.
+        Where only one of the two arrived, a bound on the ratio; nan where that does not tell the side of the limit, and
+        where some seeds have a lower bound and some an upper one.
         """
-        above, below = self.time(*one), self.time(*other)
-        late, early = (np.isinf(self.start("epochs_to_goal", *cell)) for cell in (one, other))
-        ratio = above / below
-        unknown = (late & early) | (late & (ratio < limit)) | (early & (ratio > limit))
+        ratio = self.time(*one) / self.time(*other)
+        late, early = (~self.arrived(*cell) for cell in (one, other))
+        unknown = (late & early) | (late & (ratio < limit)) | (early & (ratio > limit)) | (late.any() and early.any())
         return np.where(unknown, np.nan, ratio)
 
     def course(self, column: str, group: str, q: float) -> dict[int, dict[int, float]]:

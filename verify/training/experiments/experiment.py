@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from meanfield.arguments import scalar
+from meanfield.errors import InvalidParameterError
 from meanfield.results import Result
 from meanfield.store import Store, checked_folder
 from meanfield.sweeps import sweep
@@ -20,7 +21,7 @@ from verify.training.experiments.evidence import Evidence
 from verify.training.experiments.plan import Plan, Run
 from verify.training.experiments.summary import summary_rows
 from verify.training.experiments.tables import Tables, columns_of, csv_text, read_tables, tables_of
-from verify.training.loop import train
+from verify.training.loop import check_progress, train
 from verify.training.record import TrainingRecord, from_arrays, to_arrays
 
 __all__ = ["Experiment", "experiment", "judged", "read_experiment", "write_tables"]
@@ -93,8 +94,11 @@ def experiment(
     ----------
     .. [1] P. A. Sokol, I. M. Park, arXiv:1810.03785, section 4.
     """
+    if not isinstance(plan, Plan):
+        raise InvalidParameterError(f"plan must be a Plan, as shipped_plan and read_plan make them, got {plan!r:.80}")
+    check_progress(progress)
+    place = _checked_folder(folder, resume)
     predict_cost(plan, max_memory)
-    place = checked_folder(folder, resume)
     trials = plan.trials()
     tried = _records("search", plan, trials, place, resume, executor, progress)
     chosen = _best_rates(trials, tried)
@@ -105,6 +109,15 @@ def experiment(
     if place is not None:
         write_tables(found, place)
     return found
+
+
+def _checked_folder(folder, resume: bool) -> Path | None:
+    place = checked_folder(folder, resume)
+    if place is not None and not resume and (place / "search").exists():
+        raise InvalidParameterError(
+            f"folder must hold no run unless it is to be resumed, got {str(place)!r}; resume (--resume) goes on with it"
+        )
+    return place
 
 
 def read_experiment(folder: str | Path, *, goal: float | None = None) -> Experiment:
