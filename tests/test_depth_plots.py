@@ -135,6 +135,11 @@ def test_depth_scales_diverge_where_they_should():
         plot_depth_scales(rows, quantities=("xi_c", "chi_1"))
 
 
+def test_a_legend_of_five_rows_is_within_the_figure():
+    rows = mf.phase_diagram("tanh", [0.5, 1.5], [0.0, 0.25, 0.5, 0.75, 1.0])
+    assert_fits_a_column(figure_of(plot_depth_scales(rows)))
+
+
 def test_depth_scales_mark_the_critical_sigma_w_of_each_row():
     rows = mf.phase_diagram("tanh", np.linspace(0.6, 2.0, 15), [0.0, 0.1, 0.3])
     ax = plot_depth_scales(rows, quantities=("xi_c",), line=drawn_line(mf.as_nonlinearity("tanh")))
