@@ -73,7 +73,9 @@ class SpectralLaw(ABC):
         return np.where(p <= self.atoms.get(-math.inf, 0.0), -math.inf, high)
 
     def _atoms_below(self, t: np.ndarray) -> np.ndarray:
-        return sum((mass * (t >= place) for place, mass in self.atoms.items()), np.zeros(t.shape))
+        # The logarithm of a location that was rounded to float64 is at the atom.
+        reached = {place: t >= place - 4 * EPS * (1 + abs(place)) for place in self.atoms}
+        return sum((mass * reached[place] for place, mass in self.atoms.items()), np.zeros(t.shape))
 
     def _expectation_of_atoms(self, function) -> float:
         places = np.array([place for place in self.atoms if place > -math.inf])

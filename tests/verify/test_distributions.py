@@ -187,6 +187,50 @@ def test_laws_hold_for_their_networks_and_fail_for_the_other_ensemble(phi, q_sta
     assert not verify.compare_spectrum(networks_of(*at, point.q_star, depth, other), law).passed
 
 
+@pytest.mark.parametrize(("sigma_w", "passed"), [(2**0.5, True), (1.3, False)])
+def test_the_continuous_part_is_compared_where_networks_are_narrow(sigma_w, passed):
+    """Of width 25 and half of the mass at 0; the law ends in an inverse square root, at sigma_w^4."""
+    law = mf.jacobian_spectrum("relu", sigma_w, 0.0, depth=2, q0=1.0, weights="orthogonal")
+    found = verify.compare_spectrum(narrow_networks(), law)
+    assert found.passed is passed
+    assert found.levels.size == 3
+    # Quantiles of the arcsine law on (0, sigma_w^4).
+    np.testing.assert_allclose(found.levels, sigma_w**4 * np.sin(np.pi / 8 * np.arange(1, 4)) ** 2, rtol=1e-9)
+    (edge,) = found.edges
+    assert edge.passed is passed
+    assert ("upper edge (2.856" in found.verdict) is not passed
+
+
+@cache
+def narrow_networks():
+    settings = {"depth": 2, "networks": 16, "weights": "orthogonal", "seed": 1}
+    return {
+        width: verify.jacobian_singular_values("relu", 2**0.5, 0.0, width=width, **settings) ** 2
+        for width in (25, 50, 100)
+    }
+
+
+def test_an_atom_that_holds_most_of_the_mass_hides_nothing():
+    point = mf.critical_point("hard_tanh", q_star=0.2)
+    at = ("hard_tanh", point.sigma_w, point.sigma_b)
+    law = mf.jacobian_spectrum(*at, depth=4, weights="orthogonal", q0=0.2)
+    zero, top = law.atoms
+    assert law.cdf(top.location) == pytest.approx(1.0, abs=1e-9)
+    measured = networks_of(*at, 0.2, 4, "orthogonal")
+    assert verify.kolmogorov_distance(measured[100], law) <= 0.05
+    found = verify.compare_spectrum(measured, law)
+    assert found.levels.size == 3
+    np.testing.assert_allclose(
+        found.theory, zero.mass + (1 - zero.mass - top.mass) * np.array([0.25, 0.5, 0.75]), atol=1e-9
+    )
+
+
+def test_a_verdict_quotes_what_failed():
+    found = verify.compare_spectrum(spectra(4, sigma_w=1.01), LinearGaussian(4))
+    worst = np.argmin(found.p_values)
+    assert f"distribution function at {found.levels[worst]:.4g} ({found.theory[worst]:.4g}, " in found.verdict
+
+
 def test_a_law_off_in_q_star_fails():
     point = mf.critical_point("tanh", q_star=0.1)
     wrong = mf.critical_point("tanh", q_star=0.13)
