@@ -1,5 +1,7 @@
 """``meanfield experiment``: a grid of training runs with tuned rates, its four figures, and what they show."""
 
+from collections.abc import Mapping
+from math import inf, isnan
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ from meanfield.cli.options import declare, workers_option
 from meanfield.cli.output import Answer, deliver, document, echo, print_table, write_bytes
 
 FOLDER = Path("meanfield-experiment-sokol-park")
-SHOWN = ("group", "q_star", "rate", "readout_rate", "reached", "epochs_to_goal", "test_accuracy", "lambda_max_start")
+PLACE = ("group", "q_star")
+ESTIMATES = ("epochs_to_goal", "test_accuracy", "lambda_max_start")
+RATES = ("rate", "readout_rate")
 
 
 @declare(
@@ -93,13 +97,19 @@ def _report(found, folder: Path, *, as_json: bool, output: Path | None) -> None:
 
     def show() -> None:
         print_table(
-            SHOWN, [[_cell(row[column]) for column in SHOWN] for row in found.summary], title="means over seeds"
+            (*PLACE, "reached", *(f"{name} (95 %)" for name in ESTIMATES), *RATES),
+            [_summary_cells(row) for row in found.summary],
+            title="means over seeds; reached: the share of runs that came to the goal",
+            keys=len(PLACE),
         )
         rows = [
-            [c.name, c.verdict, _cell(c.mean), f"{_cell(c.low)} to {_cell(c.high)}", _cell(c.limit), str(c.figure)]
+            [
+                c.name, c.verdict, estimate(c.mean, c.low, c.high), _cell(c.limit),
+                f"{c.agreeing} : {c.contrary} of {c.places}", str(c.figure),
+            ]
             for c in found.claims
-        ]
-        print_table(("claim", "verdict", "number", "95 % interval", "limit", "figure"), rows)
+        ]  # fmt: skip
+        print_table(("claim", "verdict", "number (95 %)", "limit", "for : against", "figure"), rows)
         echo(f"Figures and tables: {folder}")
 
     answer = Answer(
@@ -113,6 +123,20 @@ def _report(found, folder: Path, *, as_json: bool, output: Path | None) -> None:
         write_bytes(folder / f"{title}.png", image_bytes(figure, "png", provenance=origin))
     write_tables(found, folder)
     deliver("experiment", answer, as_json=as_json, output=output)
+
+
+def _summary_cells(row: Mapping[str, Any]) -> list[str]:
+    estimates = [estimate(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in ESTIMATES]
+    return [*(_cell(row[name]) for name in (*PLACE, "reached")), *estimates, *(_cell(row[name]) for name in RATES)]
+
+
+def estimate(mean: float, low: float, high: float) -> str:
+    """A mean and its interval in words, or the bound where it is open; empty where nothing is known."""
+    if isnan(mean):
+        return ""
+    if high == inf:
+        return f"> {_cell(low)}"
+    return f"{_cell(mean)} ({_cell(low)} to {_cell(high)})" if mean else f"< {_cell(high)}"
 
 
 def _cell(value: Any) -> str:

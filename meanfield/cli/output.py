@@ -181,11 +181,13 @@ def echo(text: str = "") -> None:
     emit("\n".join(wrapped(text, screen_width())))
 
 
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
-    """A plain table on stdout, as wide as the screen allows."""
+def print_table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None, keys: int = 1
+) -> None:
+    """A plain table on stdout, as wide as the screen allows; where it is cut, the first `keys` columns come again."""
     if title is not None:
         echo(title)
-    emit(table_text(headers, rows, width=screen_width()) + "\n")
+    emit(table_text(headers, rows, width=screen_width(), keys=keys) + "\n")
 
 
 def screen_width() -> int | None:

@@ -13,18 +13,18 @@ NARROWEST = 16  # text is wrapped at words, but into no narrower column than thi
 Column = Sequence[str]  # the header, then the cells
 
 
-def table_text(headers: Column, rows: Sequence[Column], *, width: int | None = None) -> str:
+def table_text(headers: Column, rows: Sequence[Column], *, width: int | None = None, keys: int = 1) -> str:
     """The lines of a table: numbers to the right, text to the left.
 
     Where it is wider than `width`, text is wrapped at words; where that is not enough, rows and columns change places;
-    and where that is not enough either, columns follow in blocks below, each with the first column again.
+    and where that is not enough either, columns follow in blocks below, each with the first `keys` columns again.
     """
     columns: list[Column] = list(zip(headers, *rows, strict=True))
     if width is not None and _least(columns) > width:
         turned: list[Column] = [headers, *rows]
         if _least(turned) <= width:
             columns = turned
-    return "\n\n".join(_lines(block, width) for block in _blocks(columns, width))
+    return "\n\n".join(_lines(block, width) for block in _blocks(columns, width, keys))
 
 
 def wrapped(text: str, width: int | None) -> list[str]:
@@ -35,14 +35,14 @@ def wrapped(text: str, width: int | None) -> list[str]:
     return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def _blocks(columns: Sequence[Column], width: int | None) -> Iterator[list[Column]]:
-    first, *others = columns
-    block = [first]
-    for column in others:
-        if width is not None and len(block) > 1 and _least([*block, column]) > width:
+def _blocks(columns: Sequence[Column], width: int | None, keys: int) -> Iterator[list[Column]]:
+    first = list(columns[:keys])
+    block = first
+    for column in columns[keys:]:
+        if width is not None and len(block) > keys and _least([*block, column]) > width:
             yield block
-            block = [first]
-        block.append(column)
+            block = first
+        block = [*block, column]
     yield block
 
 

@@ -72,6 +72,15 @@ def test_rows_become_columns_then_blocks():
     assert words_of(" ".join(blocks)).count("0.52345678") == 9
 
 
+def test_every_block_has_all_its_keys():
+    rows = [["a" * 9, str(n), *["1.23 (1.01 to 1.45)"] * 4] for n in range(9)]
+    blocks = table_text(["group", "q_star", *"wxyz"], rows, width=60, keys=2).split("\n\n")
+    assert len(blocks) == 2
+    for block in blocks:
+        assert block.split()[:2] == ["group", "q_star"]
+        assert max(map(len, block.splitlines())) <= 60
+
+
 def test_a_long_word_sticks_out_whole():
     assert wrapped("see 1.234567890123456789", 10) == ["see", "1.234567890123456789"]
     assert wrapped("  a sentence", 8) == ["  a", "  sentence"]

@@ -3,6 +3,9 @@
 import csv
 import json
 import re
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -137,6 +140,22 @@ def test_experiment(terminal, tmp_path, plan):
     # No worker gives the numbers that two gave.
     verify.experiment(verify.read_plan(plan), folder=tmp_path / "alone")
     assert (tmp_path / "alone" / "courses.csv").read_bytes() == courses
+
+
+@pytest.mark.parametrize("columns", ["80", "60"])
+def test_the_tables_have_intervals_and_fit_the_screen(terminal, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    results = Path(__file__).parents[2] / "notebooks" / "training_on_manifolds"
+    with TemporaryDirectory() as folder:
+        for name in ("search", "runs", "courses"):
+            shutil.copy(results / f"{name}.csv", folder)
+        shown = terminal.ok("experiment", "sokol-park", "--redraw", "--folder", folder).stdout
+    lines = [line for line in shown.splitlines() if not line.startswith("Figures and tables")]
+    assert max(map(len, lines)) <= int(columns)
+    assert re.search(r"^stiefel +8 +0 +> 30 ", shown, flags=re.MULTILINE)
+    assert "6.93 (5.4 to 8.9)" in shown
+    assert "> 8.9 " in shown
+    assert "nan" not in shown
 
 
 def test_what_it_will_take_is_told_first(terminal, plan, tmp_path):
