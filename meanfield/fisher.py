@@ -29,14 +29,16 @@ class FisherStatistics(Result):
     mean, second_moment : float
         Of all eigenvalues, most of which are 0.
     lambda_max : float
-        The largest eigenvalue; for linear outputs each of `outputs` equal ones.
+        For linear outputs the mean of the `outputs` outliers, which are equal to leading order while those of one
+        network spread around it; for softmax outputs the mean of the largest eigenvalue.
     bulk : float
         Mean of the non-zero eigenvalues that are no outliers.
     condition_number : float
         lambda_max over the smallest non-zero eigenvalue; for softmax outputs an estimate, since it varies by factors
         from network to network.
     max_learning_rate : float
-        Gradient steps below it are stable.
+        2 (1 + momentum)/lambda_max: gradient steps above it diverge, to leading order in 1/M. It is no safe step: those
+        of a network are below 2 (1 + momentum) over its own largest eigenvalue, which may lie well above lambda_max.
     errors : dict
         Absolute error bounds of all of them; four standard errors where softmax outputs are sampled.
     """
@@ -47,6 +49,7 @@ class FisherStatistics(Result):
     samples: int
     outputs: int
     output: str
+    momentum: float
     kappa_1: float
     kappa_2: float
     mean: float
@@ -123,8 +126,7 @@ def fisher_statistics(
         C outliers at alpha ((T-1)/T kappa_2 + kappa_1/T) M,   C (T-1) eigenvalues at alpha (kappa_1 - kappa_2) M/T.
 
     Softmax outputs weigh the same kernel with their Hessians diag(p) - p p^T, here of logits drawn from their own law
-    (`meanfield.softmax_fisher`). Gradient steps on the mean loss are stable below 2 (1 + momentum)/lambda_max.
-    Leading order in 1/M.
+    (`meanfield.softmax_fisher`). All of it is leading order in 1/M.
 
     References
     ----------
@@ -143,6 +145,8 @@ def fisher_statistics(
     if beta == 1:
         raise InvalidParameterError(f"momentum must be < 1, got {beta:g}")
     gram = input_gram(input_norm, overlap, lowest=-1 / max(T - 1, 1))
+    if not isinstance(biases, bool | np.bool_):
+        raise InvalidParameterError(f"biases must be True or False, got {biases!r}")
     kernels = layer_kernels(phi, gram, sigma_w, sigma_b, depth=layers)
     constants = np.full(layers + 1, 1.0 if biases else 0.0)
     theta, theta_error = tangent(kernels, float(sigma_w), widths.astype(np.float64), constants)
@@ -178,6 +182,7 @@ def fisher_statistics(
         samples=T,
         outputs=C,
         output=output,
+        momentum=beta,
         **{name: value for name, (value, _) in numbers.items()},
         errors={name: error + 8 * EPS * abs(value) for name, (value, error) in numbers.items()},
     )

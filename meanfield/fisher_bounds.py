@@ -8,7 +8,7 @@ import numpy as np
 from meanfield.arguments import choice, integer
 from meanfield.errors import InvalidParameterError
 from meanfield.expressions import as_nonlinearity
-from meanfield.fisher import OUTPUTS, input_gram
+from meanfield.fisher import OUTPUTS, FisherStatistics, input_gram
 from meanfield.neural_kernels import LayerKernels, layer_kernels, layer_widths
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
@@ -17,7 +17,7 @@ from meanfield.results import Result
 from meanfield.softmax_curvature import softmax_curvature
 from meanfield.weights import ENSEMBLES
 
-__all__ = ["FisherBound", "fisher_bound"]
+__all__ = ["FisherBound", "fisher_bound", "stable_steps"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,7 +38,7 @@ class FisherBound(Result):
         Is `paper` at least `layerwise`, so that it is a bound too? Its proof neglects the means of activations over the
         inputs of one network.
     odd : bool
-        Is phi odd, as the theorem assumes?
+        Is phi odd, as the theorem assumes? Where it is not, `paper` is outside its assumptions, covered or not.
     mean_input : float
         |E x^0|, which decides the theorem's branch: the first one up to 1.
     jacobian : array (depth + 1,)
@@ -72,6 +72,43 @@ class FisherBound(Result):
     features: np.ndarray
     terms: np.ndarray
     errors: dict[str, float]
+
+    @property
+    def scope(self) -> str:
+        """What `paper` is worth, in words: does the theorem's assumption hold, and where does its value lie?"""
+        place = "at least the layerwise bound" if self.covered else "below the layerwise bound"
+        return place if self.odd else f"phi is not odd: outside its assumptions; {place}"
+
+
+def stable_steps(statistics: FisherStatistics, bound: FisherBound, measured=None) -> dict[str, float]:
+    """Limits 2 (1 + momentum)/lambda_max of gradient steps, from the bound, from theory and from networks.
+
+    Parameters
+    ----------
+    statistics : FisherStatistics
+    bound : FisherBound
+    measured : verify.FisherOutliers, optional
+
+    Returns
+    -------
+    dict
+        layerwise: stable, as far as mean field estimates the bound. karakida: an upper limit at infinite width.
+        measured: stable in each of the networks.
+
+    Examples
+    --------
+    >>> from meanfield import fisher_statistics
+    >>> setting = {"depth": 3, "width": 100, "samples": 50, "input_norm": 1e-6}
+    >>> statistics = fisher_statistics("linear", 1.0, 0.0, biases=True, **setting)
+    >>> bound = fisher_bound("linear", 1.0, 0.0, weights="orthogonal", **setting)
+    >>> {name: round(step, 3) for name, step in stable_steps(statistics, bound).items()}
+    {'layerwise': 0.5, 'karakida': 0.5}
+    """
+    size = 2 * (1 + statistics.momentum)
+    steps = {"layerwise": size / bound.layerwise, "karakida": statistics.max_learning_rate}
+    if measured is not None:
+        steps["measured"] = size / float(measured.outliers.max())
+    return steps
 
 
 def fisher_bound(

@@ -11,7 +11,7 @@ from meanfield.softmax_curvature import probabilities, softmax_lambda_max, softm
 
 __all__ = ["WeighedSpectrum", "softmax_fisher"]
 
-DRAWS = 16
+DRAWS = 64
 
 
 @dataclass(frozen=True, kw_only=True)

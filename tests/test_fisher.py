@@ -118,6 +118,7 @@ def test_one_sample_has_no_bulk():
 
 def test_momentum():
     plain, heavy = (mf.fisher_statistics("tanh", 1.4, 0.3, momentum=m, **SETTING) for m in (0.0, 0.9))
+    assert heavy.momentum == 0.9
     assert abs(heavy.max_learning_rate / plain.max_learning_rate - 1.9) <= 1e-12
 
 
@@ -156,6 +157,7 @@ def test_softmax_is_flatter_than_linear():
         ({"output": "relu"}, "output must be one of"),
         ({"input_norm": 0.0}, "input_norm must be > 0"),
         ({"overlap": 1.1}, "overlap must be in"),
+        ({"biases": "no"}, "biases must be True or False, got 'no'"),
         ({"momentum": 1.0}, "momentum must be < 1"),
         ({"momentum": -0.1}, "momentum must be in"),
     ],

@@ -155,7 +155,10 @@ def test_regimes():
     assert bound(1e-4, 0.0).covered
     assert not bound(0.5, 0.0).covered
     assert bound(0.5, 0.5).signal.max() > 1 > bound(1e-4, 0.5).signal.max()
-    assert not mf.fisher_bound("relu", math.sqrt(2), 0.0, **SETTING).odd
+    relu = mf.fisher_bound("relu", math.sqrt(2), 0.0, **SETTING)
+    assert not relu.odd
+    assert relu.scope == "phi is not odd: outside its assumptions; below the layerwise bound"
+    assert bound(1e-4, 0.0).scope == "at least the layerwise bound"
 
 
 def test_second_moments_of_features():

@@ -61,7 +61,7 @@ class _Setup:
 )
 @click.option("--input-norm", type=float, help="|x|^2/dimension; by default so that the first layer is at q_star.")
 @click.option("--overlap", type=float, default=0.0, show_default=True, help="x.y/(|x||y|) of two inputs.")
-@click.option("--momentum", type=float, default=0.0, show_default=True, help="Of the largest stable gradient steps.")
+@click.option("--momentum", type=float, default=0.0, show_default=True, help="Of the gradient steps.")
 @click.option("--simulate", is_flag=True, help="Measure networks too.")
 @click.option("--networks", type=int, default=8, show_default=True, help="How many.")
 @seed_option
@@ -74,8 +74,8 @@ def command(
 
     Side by side: Karakida's mean-field value, the bound of Sokol and Park's theorem, the layerwise bound, which holds
     for every network, and with --simulate measured networks. The Fisher information is that of all parameters,
-    averaged over the inputs; gradient steps are stable below 2/lambda_max. "meanfield fisher scatter" draws it against
-    the Jacobian over many networks.
+    averaged over the inputs. A network's gradient steps are stable below 2/lambda_max of its own. "meanfield fisher
+    scatter" draws it against the Jacobian over many networks.
     """
     import meanfield as mf
     from meanfield.cli.defaults import input_norm as fitting_norm
@@ -157,6 +157,7 @@ def _data(name: str, setup: _Setup, statistics, bound, measured) -> dict[str, An
         "weights": setup.weights,
         "output": setup.readout,
         "lambda_max": _values(statistics, bound, measured),
+        "steps": _steps(statistics, bound, measured),
         "statistics": statistics,
         "bound": bound,
         "simulation": measured,
@@ -180,23 +181,29 @@ def _show(name: str, setup: _Setup, statistics, bound, measured) -> None:
         f"overlap {inputs['overlap']:g}"
     )
     print_table(("lambda_max of the Fisher information", "value", ""), _rows(statistics, bound, measured))
-    echo(f"{_regime(bound)} The largest stable step is {statistics.max_learning_rate:.4g}.")
+    echo(f"{_regime(bound)} {_stability(_steps(statistics, bound, measured))}")
 
 
 def _rows(statistics, bound, measured) -> list[list[str]]:
-    theorem = "at least the layerwise bound" if bound.covered else "outside its assumptions"
+    linear = statistics.output == "linear"
+    karakida = f"{statistics.lambda_max:.6g}"
+    if not linear:
+        karakida += f" ± {statistics.errors['lambda_max'] / 4:.2g}"  # of four standard errors
     rows = [
-        ["Karakida's mean-field value", f"{statistics.lambda_max:.6g}", "mean over the outliers"],
-        ["Sokol and Park's theorem", f"{bound.paper:.6g}", theorem],
+        ["Karakida's mean-field value", karakida, "mean over the outliers" if linear else "mean of the largest"],
+        ["Sokol and Park's theorem", f"{bound.paper:.6g}", bound.scope],
         ["layerwise bound, mean field", f"{bound.layerwise:.6g}", "estimates a bound that always holds"],
     ]
     if measured is None:
         return rows
     tops, outliers = measured.outliers[:, 0], measured.outliers.mean(axis=1)
+    compare = "to compare with Karakida's value"
+    networks = f"{len(tops)} network{'s' * (len(tops) > 1)}"
+    means = [["measured, mean over the outliers", _spread(outliers), compare]] if linear else []
     return [
         *rows,
-        ["measured", _spread(tops), f"mean of {len(tops)} networks"],
-        ["measured, mean over the outliers", _spread(outliers), "to compare with Karakida's value"],
+        ["measured", _spread(tops), f"the largest, {networks}" + ("" if linear else f"; {compare}")],
+        *means,
         ["layerwise bound of these networks", _spread(measured.layerwise), "holds for each of them"],
     ]
 
@@ -206,6 +213,22 @@ def _spread(values) -> str:
     if len(values) == 1:
         return f"{values[0]:.6g}"
     return f"{values.mean():.6g} ± {values.std(ddof=1) / len(values) ** 0.5:.2g}"
+
+
+def _steps(statistics, bound, measured) -> dict[str, float]:
+    from meanfield.fisher_bounds import stable_steps
+
+    return stable_steps(statistics, bound, measured)
+
+
+def _stability(steps: dict[str, float]) -> str:
+    text = (
+        f"Gradient steps below {steps['layerwise']:.4g} are stable, as mean field estimates the layerwise bound; "
+        f"the largest stable step is at most {steps['karakida']:.4g} in the limit of infinite width"
+    )
+    return (
+        f"{text}, and {steps['measured']:.4g} in the steepest measured network." if "measured" in steps else f"{text}."
+    )
 
 
 def _regime(bound) -> str:

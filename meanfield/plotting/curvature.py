@@ -20,6 +20,7 @@ def plot_curvature_bounds(statistics, bound, *, measured=None, title: str | None
     ----------
     statistics : FisherStatistics
     bound : FisherBound
+        Its theorem is marked where phi is not odd, as it assumes.
     measured : verify.FisherOutliers, optional
         Drawn as one point a network.
     title : str, optional
@@ -32,7 +33,7 @@ def plot_curvature_bounds(statistics, bound, *, measured=None, title: str | None
     Axes
     """
     ax = axes_for(ax, (3.4, 2.4))
-    theorem = "theorem" if bound.covered else "theorem, outside\nits assumptions"
+    theorem = "theorem" if bound.odd else "theorem, outside\nits assumptions"
     rows = [
         ("Karakida", [statistics.lambda_max], BLUE, "D"),
         (theorem, [bound.paper], ORANGE, ">"),

@@ -44,6 +44,44 @@ def test_simulation_beside_theory(terminal):
         assert part in text
 
 
+def test_stable_steps(terminal):
+    """At q* = 1 the largest eigenvalues spread: Karakida's step is above what the networks bear, the bound's is not."""
+    words = ("--q-star", 1, "--width", 50, "--samples", 20, "--simulate", "--networks", 3)
+    record = terminal.json("fisher", "tanh", *words)
+    top = np.max(record["simulation"]["outliers"])
+    assert abs(record["steps"]["measured"] * top - 2) <= 1e-12
+    assert record["steps"]["layerwise"] < record["steps"]["measured"] < record["steps"]["karakida"]
+    heavy = terminal.json("fisher", "tanh", *words, "--momentum", 0.5)["steps"]
+    for name, step in record["steps"].items():
+        assert abs(heavy[name] / step - 1.5) <= 1e-12
+    text = " ".join(terminal.ok("fisher", "tanh", *words).stdout.split())
+    assert f"below {record['steps']['layerwise']:.4g} are stable, as mean field estimates the layerwise bound" in text
+    assert f"at most {record['steps']['karakida']:.4g} in the limit of infinite width" in text
+    assert f"{record['steps']['measured']:.4g} in the steepest measured network" in text
+
+
+def test_what_compares_with_karakidas_value(terminal):
+    """The mean over the outliers for linear outputs, the largest eigenvalue for softmax ones."""
+    words = ("fisher", "tanh", *SMALL, "--simulate", "--networks", 3)
+    linear, softmax = (terminal.ok(*words, "--readout", kind).stdout for kind in ("linear", "softmax"))
+    for text, label, what in (
+        (linear, "measured, mean over the outliers", "mean over the outliers"),
+        (softmax, "measured ", "mean of the largest"),
+    ):
+        lines = text.splitlines()
+        assert [line.startswith(label) for line in lines if "to compare with Karakida's value" in line] == [True]
+        assert [line.endswith(what) for line in lines if line.startswith("Karakida's")] == [True]
+
+
+def test_what_the_theorem_is_worth(terminal):
+    """Its assumption, an odd phi, and where its value lies are two things."""
+    odd = terminal.ok("fisher", "tanh", *SMALL).stdout
+    assert "outside its assumptions" not in odd
+    assert "at least the layerwise bound" in odd
+    relu = ("--sigma-w", 2**0.5, "--sigma-b", 0, "--depth", 3, "--width", 40, "--samples", 20)
+    assert "phi is not odd: outside its assumptions; below" in terminal.ok("fisher", "relu", *relu).stdout
+
+
 def test_every_readout_weight_law_and_point(terminal):
     soft = terminal.json("fisher", "tanh", *SMALL, "--readout", "softmax", "--weights", "gaussian")
     assert soft["bound"]["output_curvature"] < 0.5
