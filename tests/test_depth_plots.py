@@ -107,6 +107,11 @@ def test_only_an_isolated_point_is_a_dot():
     assert [line.get_marker() for line in alone.lines] == ["o"]
 
 
+def test_a_line_that_leaves_double_precision_keeps_its_frame():
+    dead_zone = mf.phase_diagram("softshrink", [0.5, 1.0, 1.5], [0.0, 0.5, 1.0])
+    assert_fits_a_column(figure_of(plot_phase_diagram(dead_zone, line=drawn_line(mf.as_nonlinearity("softshrink")))))
+
+
 def test_what_lies_outside_a_diagram_has_no_legend():
     below = mf.phase_diagram("relu", [0.5, 0.7, 0.9], [0.2, 0.4, 0.6])
     ax = plot_phase_diagram(below, line=mf.critical_line("relu", q_star=[0.5, 1.0]))
