@@ -13,14 +13,13 @@ from meanfield.errors import InvalidParameterError
 from meanfield.results import Result
 from meanfield.sweeps import sweep
 from verify.certificate import predict
-from verify.comparison import compare_all
+from verify.comparison import compare_all, judge
 from verify.long_runs import open_store, refuse_large
 from verify.records import Prediction, Simulation
 from verify.reports import listed
 from verify.sampling import sample
 from verify.settings import checked_budget, checked_setting, plain_setting
 from verify.signals import SignalSetting
-from verify.statistics import holm
 from verify.wrong_theories import controls, off_by, wrong_networks
 
 __all__ = ["Alternative", "Calibration", "binomial_band", "calibrate", "share"]
@@ -244,8 +243,8 @@ def _rejections(plan: _Plan, run: int) -> list[bool]:
 
 
 def _is_rejected(prediction: Prediction, simulation: Simulation, level: float) -> bool:
-    p = holm(np.concatenate([each.p for each in compare_all(prediction, simulation)]))
-    return not np.all(p >= level)
+    *_, contradicts = judge(compare_all(prediction, simulation), level)
+    return bool(np.any(contradicts))
 
 
 def _alternative(name: str, parameter: str, size: float, rejected: int, runs: int) -> Alternative:

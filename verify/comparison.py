@@ -11,7 +11,7 @@ from verify.records import Prediction, Simulation
 from verify.reports import Check, entry_name, listed
 from verify.sampling import estimate
 from verify.scales import LOG, ROUNDING, Scale
-from verify.statistics import Extrapolation, p_values, t_quantile
+from verify.statistics import Extrapolation, holm, p_values, t_quantile
 
 __all__ = [
     "UNKNOWN",
@@ -20,6 +20,7 @@ __all__ = [
     "compare_quantity",
     "coverage",
     "differences",
+    "judge",
     "left_out",
     "make_checks",
 ]
@@ -90,6 +91,25 @@ class Comparison:
     def resolution(self, level: float) -> np.ndarray:
         """The smallest distance on the scale that a test at this level rejects."""
         return self.allowance + t_quantile(level, self.found.degrees_of_freedom) * self.found.standard_error
+
+    @property
+    def random(self) -> np.ndarray:
+        """Where networks differ: not so in a first layer that is set."""
+        return self.found.standard_error > ROUNDING
+
+    def undecided(self, level: float) -> np.ndarray:
+        """Where a test at this level could not see a LARGE distance: heavy tails may then look like one.
+
+        Networks without spread have lost it where they had one in an earlier layer, as correlations that reach 1.
+        """
+        resolution = self.resolution(level)
+        coarse = self.random & ~((resolution <= LARGE) & np.isfinite(self.in_units(resolution)))
+        first: dict[str, int] = {}
+        for (label, layer), bad in zip(self.places, coarse, strict=True):
+            if bad:
+                first[label] = min(layer, first.get(label, layer))
+        later = np.array([layer > first.get(label, layer) for label, layer in self.places])
+        return coarse | (later & (self.found.standard_error <= ROUNDING))
 
     def in_units(self, distance: np.ndarray) -> np.ndarray:
         """A distance from the theory on the scale, in the quantity's own units."""
@@ -225,8 +245,20 @@ def _check_records(prediction, simulation) -> None:
             raise InvalidParameterError(f"{name} must be a {kind.__name__}, got {type(given).__name__}")
 
 
-def make_checks(comparisons: Sequence[Comparison], adjusted: np.ndarray, *, level: float, single: float) -> list[Check]:
-    """A check for every entry, with its adjusted p-value; `single` is the level of one test alone."""
+def judge(comparisons: Sequence[Comparison], level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of every entry its adjusted p-value, whether too little is known of it, and whether it contradicts the theory.
+
+    Undecided entries count among the tests, so that leaving them out keeps the level.
+    """
+    adjusted = holm(np.concatenate([each.p for each in comparisons]))
+    undecided = np.concatenate([each.undecided(level / adjusted.size) for each in comparisons])
+    return adjusted, undecided, ~undecided & ~(adjusted >= level)
+
+
+def make_checks(comparisons: Sequence[Comparison], level: float) -> list[Check]:
+    """A check for every entry, at the level of all together."""
+    adjusted, undecided, contradicts = judge(comparisons, level)
+    single = level / adjusted.size
     checks = []
     for comparison in comparisons:
         columns = {
@@ -239,15 +271,16 @@ def make_checks(comparisons: Sequence[Comparison], adjusted: np.ndarray, *, leve
             "resolution": comparison.in_units(comparison.resolution(single)),
         }
         for index, (label, layer) in enumerate(comparison.places):
-            p = float(adjusted[len(checks)])
+            number = len(checks)
             checks.append(
                 Check(
                     name=entry_name(comparison.quantity, label, layer),
                     quantity=comparison.quantity,
                     label=label,
                     layer=layer,
-                    p_value=p,
-                    passed=p >= level,
+                    p_value=float(adjusted[number]),
+                    undecided=bool(undecided[number]),
+                    passed=not contradicts[number],
                     **{name: float(column[index]) for name, column in columns.items()},
                 )
             )
@@ -259,16 +292,15 @@ def coverage(comparisons: Sequence[Comparison], level: float, *, lengths: str) -
     seen, unseen = [], []
     for comparison in comparisons:
         resolution = comparison.resolution(level)
-        random = comparison.found.standard_error > ROUNDING  # not so in a first layer that is set
-        fine = random & (resolution <= LARGE) & np.isfinite(comparison.in_units(resolution))
+        undecided = comparison.undecided(level)
+        fine = comparison.random & ~undecided
         if fine.any():
             worst = np.where(fine, comparison.in_units(resolution), 0.0)
             size = (
                 f"{100 * np.expm1(resolution[fine].max()):.2g} %" if _is_relative(comparison) else f"{worst.max():.2g}"
             )
             seen.append(f"{size} in {comparison.quantity}")
-        coarse = random & ~fine
-        blurred = [place for place, bad in zip(comparison.places, coarse, strict=True) if bad]
+        blurred = [place for place, bad in zip(comparison.places, undecided, strict=True) if bad]
         first = min((layer for _, layer in blurred), default=0)
         if first:
             unseen.append(f"{comparison.quantity} from layer {first} on")

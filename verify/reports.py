@@ -38,7 +38,10 @@ class Check(Result):
         Of Student's t, adjusted for the number of checks: the level at which this one would just fail.
     resolution : float
         The smallest difference that would have failed this check, had it failed alone.
+    undecided : bool
+        Networks differ so much among themselves that even a large difference could not be told from chance.
     passed : bool
+        The theory is not contradicted; so too where the check is undecided.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Check(Result):
     z: float
     p_value: float
     resolution: float
+    undecided: bool
     passed: bool
 
 
@@ -63,9 +67,9 @@ class Report(Result):
     Attributes
     ----------
     passed : bool
-        All checks passed.
+        All checks passed, and not all that networks could differ in are undecided.
     verdict : str
-        What agrees, or which check fails worst, in a sentence.
+        What agrees, which check fails worst, or that it cannot be told, in a sentence.
     level : float
         Probability, at most, that a right theory fails any of the checks.
     checks : tuple of Check
@@ -98,7 +102,7 @@ class Report(Result):
 
 
 class VerificationError(MeanFieldError):
-    """Simulated networks contradict the theory; `report` says where."""
+    """Simulated networks contradict the theory or cannot tell; `report` says where."""
 
     def __init__(self, report: Report) -> None:
         super().__init__(report.verdict)
@@ -109,14 +113,21 @@ class VerificationError(MeanFieldError):
 
 
 def make_report(
-    checks: Sequence[Check], *, level: float, notes: Sequence[str], widths: Sequence[int], networks: int
+    checks: Sequence[Check],
+    *,
+    level: float,
+    notes: Sequence[str],
+    widths: Sequence[int],
+    networks: int,
+    known: bool = True,
 ) -> Report:
-    """The report on these checks, with its verdict."""
-    passed = all(check.passed for check in checks)
+    """The report on these checks, with its verdict; `known` if one of them at least says something."""
+    agrees = all(check.passed for check in checks)
     simulated = f"simulated networks of width {listed(widths)}"
+    say = _failure if not agrees else _agreement if known else _ignorance
     return Report(
-        passed=passed,
-        verdict=_agreement(checks, simulated) if passed else _failure(checks, simulated),
+        passed=agrees and known,
+        verdict=say(checks, simulated),
         level=level,
         checks=tuple(checks),
         notes=tuple(notes),
@@ -137,11 +148,23 @@ def listed(items: Sequence) -> str:
 
 
 def _agreement(checks: Sequence[Check], simulated: str) -> str:
-    worst = max(checks, key=lambda check: abs(check.z))
-    names = list(dict.fromkeys(check.quantity for check in checks))
+    decided = [check for check in checks if not check.undecided]
+    worst = max(decided, key=lambda check: abs(check.z))
+    names = list(dict.fromkeys(check.quantity for check in decided))
+    doubts = len(checks) - len(decided)
+    head = f"as far as can be told: {len(decided)} of {len(checks)}" if doubts else f": all {len(checks)}"
     return (
-        f"The theory holds: all {len(checks)} checks of {listed(names)} agree with {simulated}; "
-        f"the largest distance is {abs(worst.z):.1f} standard errors, in {worst.name}."
+        f"The theory holds{' ' if doubts else ''}{head} checks of {listed(names)} agree with {simulated}; "
+        f"the largest distance is {abs(worst.z):.1f} standard errors, in {worst.name}"
+        f"{f'; the other {doubts} are undecided' if doubts else ''}."
+    )
+
+
+def _ignorance(checks: Sequence[Check], simulated: str) -> str:
+    doubts = sum(check.undecided for check in checks)
+    return (
+        f"Cannot tell whether the theory holds: in {doubts} of {len(checks)} checks {simulated} differ too much among "
+        "themselves, and in the others not at all."
     )
 
 
@@ -152,7 +175,7 @@ def _failure(checks: Sequence[Check], simulated: str) -> str:
     if not measured:
         return (
             f"The theory cannot be held against {simulated}: in {len(failed)} of {len(checks)} checks, first in "
-            f"{failed[0].name}, their signals or gradients are 0 or beyond float64; the others agree."
+            f"{failed[0].name}, their signals or gradients are 0 or beyond float64; no other disagrees."
         )
     worst = max(measured, key=lambda check: abs(check.z))
     apart = f"{abs(worst.z):.1f} standard errors apart" if math.isfinite(worst.z) else "and no spread between networks"

@@ -9,7 +9,7 @@ from meanfield.cli.options import Numbers, declare, phi_argument, simulation_opt
 from meanfield.cli.output import Answer, deliver, echo, print_table
 from meanfield.cli.simulation_cost import announce_simulation
 
-COLUMNS = ("name", "theory", "estimate", "standard_error", "width_bias", "z", "p_value", "passed")
+COLUMNS = ("name", "theory", "estimate", "standard_error", "width_bias", "z", "p_value", "undecided", "passed")
 DEVIATIONS = ("name", "theory", "bias", "standard_error", "spread", "deviation", "required_width")
 PRECISION = 0.05
 TABLES = (".json", ".csv", ".npz")
@@ -65,7 +65,7 @@ def command(
     """Hold the theory of PHI against simulated networks.
 
     Lengths, correlations and gradients are measured layer by layer and compared with the theory in standard errors.
-    The exit code is 1 if the theory is rejected.
+    The exit code is 1 if the theory is rejected, or if networks differ too much to tell.
     """
     import meanfield as mf
     from meanfield.cli.pool import pool
@@ -100,10 +100,10 @@ def _verdict(point: tuple, setting: dict[str, Any], run: dict[str, Any]) -> tupl
 
     def show() -> None:
         rows = [
-            [check.name, *(f"{getattr(check, name):.6g}" for name in COLUMNS[1:-1]), "yes" if check.passed else "NO"]
+            [check.name, *(f"{getattr(check, name):.6g}" for name in COLUMNS[1:-2]), _mark(check)]
             for check in report.checks
         ]
-        print_table(COLUMNS, rows, title=_title(point))
+        print_table((*COLUMNS[:-2], "passed"), rows, title=_title(point))
         for sentence in (report.verdict, *report.notes):
             echo(sentence)
 
@@ -127,6 +127,12 @@ def _verdict(point: tuple, setting: dict[str, Any], run: dict[str, Any]) -> tupl
         seed=setting["seed"],
     )
     return answer, 0 if report.passed else 1
+
+
+def _mark(check) -> str:
+    if check.undecided:
+        return "unknown"
+    return "yes" if check.passed else "NO"
 
 
 def _finite_width(point: tuple, setting: dict[str, Any], run: dict[str, Any]) -> Answer:

@@ -117,7 +117,7 @@ def verification_section(report, settings: Mapping[str, Any], *, title: str, pro
     )
     rows = [
         (
-            ("✓ " if check.passed else "✗ ") + check.name,
+            ("? " if check.undecided else "✓ " if check.passed else "✗ ") + check.name,
             f"{check.theory:.6g}",
             f"{check.estimate:.6g}",
             f"{check.standard_error:.2g}",

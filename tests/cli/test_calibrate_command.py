@@ -42,7 +42,7 @@ def test_the_catalogue(terminal, monkeypatch):
 
     few = {name: activations.CATALOGUE[name] for name in ("tanh", "relu", "softplus")}
     monkeypatch.setattr(activations, "CATALOGUE", few)
-    record = terminal.json("calibrate", "--catalogue", "--depth", 3, "--widths", "50,100", "--networks", 8)
+    record = terminal.json("calibrate", "--catalogue", "--depth", 3, "--widths", "50,100", "--networks", 24)
     rows = record["survey"]
     assert [row["phi"] for row in rows[::6]] == ["tanh", "relu", "softplus"]
     assert {row["phase"] for row in rows[:6]} == {"ordered", "critical", "chaotic"}

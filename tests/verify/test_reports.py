@@ -87,6 +87,37 @@ def test_where_networks_differ_too_much_the_report_says_so():
     assert re.match(r"Elsewhere differences of \d+ % in q would have been noticed\.", report.notes[1])
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"widths": (3, 4, 5), "networks": 4, "depth": 3},
+        # Correlations of such narrow networks reach 1 and lose their spread, far from the theory.
+        {"widths": (3, 4), "networks": 2, "depth": 200},
+    ],
+)
+def test_too_few_networks_cannot_tell(settings):
+    report = verify.check("tanh", 1.0, 0.05, **settings)
+    assert not report.passed
+    assert report.verdict.startswith("Cannot tell whether the theory holds")
+    assert all(check.undecided and check.passed for check in report.checks if check.layer > 1)
+    with pytest.raises(verify.VerificationError, match="Cannot tell"):
+        report.raise_if_failed()
+
+
+def test_heavy_tails_do_not_fail_a_right_theory_nor_hide_a_wrong_one():
+    """x^3: chi has moments that converge far beyond 32 networks, while q and c of the second layer are known."""
+    setting = {"depth": 4, "widths": (100, 200, 400), "networks": 32}
+    report = verify.check("x**3", 0.5, 0.1, **setting)
+    assert report.passed, report.verdict
+    (first,) = (check for check in report.checks if (check.quantity, check.layer) == ("chi", 1))
+    assert first.p_value < report.level
+    assert first.undecided
+    assert "as far as can be told: 6 of 12 checks of q and c agree" in report.verdict
+    assert report.verdict.endswith("the other 6 are undecided.")
+    simulated = verify.simulate("x**3", 0.5, 0.1, **setting)
+    assert verify.compare(verify.predict("x**3", 0.7, 0.1, depth=4), simulated).verdict.startswith("The theory fails")
+
+
 def test_dead_networks_are_named():
     report = verify.check("relu", 1.0, 0.0, depth=30, widths=(3, 4), networks=8)
     assert not report.passed
