@@ -12,8 +12,8 @@ def signal_cost(setting: SignalSetting, width: int) -> tuple[float, float]:
     depth, inputs = setting.law.depth, 1 + len(setting.c0)
     per_layer = width * depth
     if setting.law.method == "sampled":
-        return FLOAT * (3 * inputs + 2) * per_layer, 1e-4 * depth + 6e-7 * inputs * per_layer
-    return FLOAT * (1.3 * width**2 + (2 * inputs + 4) * per_layer), 1e-4 * depth + 3e-8 * width * per_layer
+        return FLOAT * (3 * inputs + 2) * per_layer, 1.3e-4 * depth + 8e-8 * inputs * per_layer
+    return FLOAT * (1.3 * width**2 + (2 * inputs + 4) * per_layer), 1.3e-4 * depth + 1.1e-8 * width * per_layer
 
 
 def spectra_cost(setting: SignalSetting, width: int) -> tuple[float, float]:
@@ -21,7 +21,7 @@ def spectra_cost(setting: SignalSetting, width: int) -> tuple[float, float]:
     depth = setting.law.depth
     per_layer = width * depth
     if setting.law.method == "sampled":
-        return FLOAT * 40 * per_layer, 5e-4 * depth + 2e-6 * per_layer
+        return FLOAT * 40 * per_layer, 2.5e-4 * depth + 4e-7 * per_layer
     logarithms = "mean_log_sigma" in setting.quantities
     squares, seconds = (11.0, 2.5e-9) if logarithms else (5.0, 4e-10)
     return FLOAT * squares * width**2 + FLOAT * 4 * per_layer, seconds * width**2 * per_layer
