@@ -77,7 +77,7 @@ MEANFIELD_FLOORS = {
 VERIFY_FLOORS = {
     "statistics": 0,
     "scales": 0,
-    "correlation": 0,
+    "intervals": 0,
     "kernels": 1,
     "networks": 2,
     "lanczos": 1,

@@ -1,6 +1,7 @@
 """lambda_max of the Fisher information against the Jacobian's largest singular value, network by network."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +13,16 @@ from meanfield.memory import refuse_memory
 from meanfield.results import Result
 from meanfield.store import Store, checked_folder
 from meanfield.sweeps import sweep
-from verify.correlation import pearson
 from verify.curvature import sigma_max_jacobian, top_eigenvalues
 from verify.curvature_blocks import layerwise_bound
 from verify.fisher_networks import MEASURED, FisherSetting, children, draw_network, predicted_memory
+from verify.intervals import correlation_over_seeds, pearson
 from verify.machine_speed import seconds_of_product
 
 __all__ = ["CurvatureScatter", "curvature_scatter", "predicted_seconds"]
 
 JACOBIAN_INPUTS = 30
+FEWEST_SEEDS, FEWEST_PAIRS = 3, 4  # of a correlation and its interval
 # Lanczos iterations take about that many products; each is a backward and a forward pass with its weight gradients.
 _PRODUCTS = 24
 _FIELDS = ("lambda_max", "error", "sigma_max_squared", "layerwise")
@@ -51,10 +53,18 @@ class CurvatureScatter(Result):
     sigma_max_squared: np.ndarray
     layerwise: np.ndarray
 
-    def pearson(self, settings: Sequence[int], *, level: float = 0.95) -> tuple[float, float, float]:
-        """Correlation of lambda_max and sigma_max_squared over the networks of these settings, with its interval."""
+    def pearson(self, settings: Sequence[int]) -> tuple[float, float, float]:
+        """Correlation of lambda_max and sigma_max_squared over the networks of these settings, with its 95 % interval.
+
+        The interval is for other seeds in the same settings: the delete-one jackknife over seeds, since networks of one
+        setting form a cluster. All nan with fewer than three networks of a setting, or four in all.
+        """
         chosen = np.isin(self.setting, list(settings))
-        return pearson(self.sigma_max_squared[chosen], self.lambda_max[chosen], level=level)
+        x, y = (values[chosen].reshape(len(settings), -1) for values in (self.sigma_max_squared, self.lambda_max))
+        if x.shape[1] < FEWEST_SEEDS or x.size < FEWEST_PAIRS:
+            return math.nan, math.nan, math.nan
+        found = correlation_over_seeds(pearson, x, y)
+        return found.mean, found.low, found.high
 
 
 def curvature_scatter(

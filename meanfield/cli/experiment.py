@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from meanfield.cli.long_runs import LONG, folder_options, kept_in
+from meanfield.cli.long_runs import LONG, deliver_prediction, folder_options, kept_in, refuse_predicted_files
 from meanfield.cli.options import declare, workers_option
 from meanfield.cli.output import Answer, deliver, document, echo, print_table, write_bytes
 
@@ -52,7 +52,7 @@ def command(
         _report(read_experiment(place), place, as_json=as_json, output=output)
         return
     plan = _plan(laptop, paper, config, data_path)
-    _announce(plan, workers, predict, max_memory)
+    cost = _announced(plan, workers, predict, max_memory)
     if predict:
         return
     from meanfield.cli.pool import pool
@@ -62,6 +62,7 @@ def command(
         found = experiment(plan, folder=place, resume=resume, max_memory=max_memory, executor=executor)
     _report(found, place, as_json=as_json, output=output)
 
+    refuse_predicted_files(predict, output)
 
 def _plan(laptop: bool, paper: bool, config: Path | None, data_path: str | None):
     from verify import read_plan, shipped_plan
@@ -73,14 +74,21 @@ def _plan(laptop: bool, paper: bool, config: Path | None, data_path: str | None)
         return read_plan(config, **changes)
     return shipped_plan("paper" if paper else "laptop", **changes)
 
+        prediction = {
+            "tasks": cost.tasks,
+            "seconds": cost.core_seconds / workers,
+            "workers": workers,
+            "bytes_each": cost.bytes_each,
+        }
+        deliver_prediction("experiment", prediction, as_json=as_json)
 
-def _announce(plan, workers: int, asked: bool, max_memory: int | None) -> None:
-    """Time and memory, before the start, if it is asked for or will take long."""
+def _announced(plan, workers: int, asked: bool, max_memory: int | None):
+    """What it will take, told before the start if it is asked for or will take long."""
     from verify.training.experiments.cost import predict_cost
 
     cost = predict_cost(plan, max_memory)
     if not asked and cost.core_seconds < LONG:
-        return
+        return cost
     minutes = cost.core_seconds / workers / 60
     span = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"
     click.echo(
@@ -107,6 +115,7 @@ def _report(found, folder: Path, *, as_json: bool, output: Path | None) -> None:
                 c.name, c.verdict, estimate(c.mean, c.low, c.high), _cell(c.limit),
                 f"{c.agreeing} : {c.contrary} of {c.places}", str(c.figure),
             ]
+    return cost
             for c in found.claims
         ]  # fmt: skip
         print_table(("claim", "verdict", "number (95 %)", "limit", "for : against", "figure"), rows)

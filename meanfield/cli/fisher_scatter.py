@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from meanfield.cli.long_runs import folder_options
+from meanfield.cli.long_runs import deliver_prediction, folder_options, refuse_predicted_files
 from meanfield.cli.options import Numbers, declare, seed_option, workers_option
 from meanfield.cli.output import Answer, deliver, echo, print_table
 
@@ -51,8 +51,10 @@ def command(
     """lambda_max of the Fisher information against the Jacobian's largest singular value, network by network.
 
     At every q_star: critical networks with orthogonal weights, and deep linear orthogonal ones on the same inputs,
-    scaled so that the first layer is at q_star. Pearson's correlation is over the nonlinear networks, with its 95 %
-    confidence interval. This is figure 2 of Sokol and Park, arXiv:1810.03785, at initialisation.
+    scaled so that the first layer is at q_star. Pearson's correlation is over the nonlinear networks; its 95 %
+    confidence interval is for other networks at the same q_star, by a jackknife over seeds as in `meanfield
+    experiment`. This is figure 2 of Sokol and Park, arXiv:1810.03785, at initialisation; there, and in `meanfield
+    experiment`, q_star is the mean square of the inputs, which at q_star = 8 makes the first layer longer.
     """
     import meanfield as mf
     import verify
@@ -66,6 +68,9 @@ def command(
         value if value is not None else default
         for value, default in zip((depth, width, samples, networks), defaults, strict=True)
     )
+    refuse_predicted_files(predict, output)
+    if len(set(q_star)) < len(q_star):
+        raise mf.InvalidParameterError(f"q_star must be a list without repetitions, got {', '.join(map(str, q_star))}")
     nonlinearity = mf.as_nonlinearity(phi)
     images = _images(source, count)
     shape = {"depth": layers, "width": units, "samples": count, "outputs": outputs}
@@ -77,6 +82,11 @@ def command(
     if predict or seconds > 60:
         echo_to_stderr(f"about {_duration(seconds)} with {workers} worker(s), {need / 1e9:.2g} GB each")
     if predict:
+        deliver_prediction(
+            "fisher scatter",
+            {"tasks": repeats * len(settings), "seconds": seconds, "workers": workers, "bytes_each": need},
+            as_json=as_json,
+        )
         return
     with pool(workers, "networks") as executor:
         found = verify.curvature_scatter(
@@ -165,7 +175,7 @@ def _overlap(inputs) -> float:
 
 
 def _record(name: str, source: str, shape: dict[str, int], readout: str, points, found) -> dict[str, Any]:
-    rho, low, high = found.pearson(range(0, 2 * len(points), 2)) if _enough(found, points) else (math.nan,) * 3
+    rho, low, high = found.pearson(range(0, 2 * len(points), 2))
     return {
         "phi": name,
         "inputs": source,
@@ -184,10 +194,6 @@ def _record(name: str, source: str, shape: dict[str, int], readout: str, points,
     }
 
 
-def _enough(found, points) -> bool:
-    return int((found.setting % 2 == 0).sum()) >= 4
-
-
 def _summary(index: int, point: _Place, found) -> dict[str, Any]:
     bound = point.bound()
     nonlinear, linear = found.setting == index, found.setting == index + 1
@@ -203,16 +209,14 @@ def _summary(index: int, point: _Place, found) -> dict[str, Any]:
         "paper": bound.paper,
         "layerwise": bound.layerwise,
         "covered": bound.covered,
+        "scope": bound.scope,
     }
 
 
 def _show(record: dict[str, Any], found) -> None:
     names = ("q_star", "sigma_max_squared", "lambda_max", "lambda_max_linear", "layerwise_of_networks", "paper")
     headers = ("q_star", "sigma_max(J)^2", "lambda_max", "of linear networks", "layerwise bound", "theorem")
-    rows = [
-        [*(f"{point[name]:.5g}" for name in names), "" if point["covered"] else "outside its assumptions"]
-        for point in record["points"]
-    ]
+    rows = [[*(f"{point[name]:.5g}" for name in names), point["scope"]] for point in record["points"]]
     title = f"{record['phi']}, {record['depth']} x {record['width']}, {record['samples']} {record['inputs']} inputs"
     print_table((*headers, ""), rows, title=title)
     echo(_correlation(record))
@@ -222,7 +226,8 @@ def _correlation(record: dict[str, Any]) -> str:
     found = record["pearson"]
     if math.isnan(found["rho"]):
         return "Too few networks for a correlation."
-    return f"Pearson's rho = {found['rho']:.3f}, 95 % interval [{found['low']:.3f}, {found['high']:.3f}]"
+    interval = f"95 % interval [{found['low']:.3f}, {found['high']:.3f}]"
+    return f"Pearson's rho = {found['rho']:.3f}, {interval} at these q_star"
 
 
 def _table(points, found) -> dict[str, Any]:

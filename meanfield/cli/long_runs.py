@@ -9,7 +9,18 @@ from typing import Any
 
 import click
 
-__all__ = ["LONG", "MemorySize", "announce", "epoch_bar", "folder_options", "kept_in"]
+from meanfield.cli.output import Answer, deliver
+
+__all__ = [
+    "LONG",
+    "MemorySize",
+    "announce",
+    "deliver_prediction",
+    "epoch_bar",
+    "folder_options",
+    "kept_in",
+    "refuse_predicted_files",
+]
 
 LONG = 10.0  # seconds from which a run is announced
 
@@ -55,6 +66,17 @@ def announce(needed: int, seconds: float, max_memory: int | None) -> None:
         refuse_memory(needed, None, "this run")
     if seconds >= LONG and (max_memory is None or needed <= max_memory):
         click.echo(f"This takes about {seconds:.0f} s on one core and {needed / 1e9:.1f} GB of memory.", err=True)
+
+
+def refuse_predicted_files(predict: bool, output: Path | None) -> None:
+    """A prediction is written to no file."""
+    if predict and output is not None:
+        raise click.UsageError("give --predict without --output", click.get_current_context())
+
+
+def deliver_prediction(name: str, prediction: dict[str, Any], *, as_json: bool) -> None:
+    """What --predict found, as JSON if asked for; readers have it on stderr."""
+    deliver(name, Answer(data={"prediction": prediction}, show=lambda: None), as_json=as_json, output=None)
 
 
 @contextmanager

@@ -121,6 +121,7 @@ def test_scatter(terminal, tmp_path):
     nonlinear = np.array(networks["kind"]) == "nonlinear"
     rho = np.corrcoef(np.array(networks["sigma_max_squared"])[nonlinear], np.array(networks["lambda_max"])[nonlinear])
     assert abs(record["pearson"]["rho"] - rho[0, 1]) <= 1e-9
+    assert high["scope"] == "below the layerwise bound"
     assert record["pearson"]["low"] < record["pearson"]["rho"] < record["pearson"]["high"]
 
     kept = sorted(path.name for path in folder.glob("*.cell"))
@@ -143,7 +144,17 @@ def test_scatter_on_digits(terminal, tmp_path):
     assert "Pearson's rho" in text
 
 
+def test_scatter_with_few_networks(terminal):
+    """Two seeds have no interval: the networks of one q_star are no independent pairs."""
+    words = ("fisher", "scatter", *SMALL[2:], "--q-star", "0.01,0.1,0.5", "--networks", 2)
+    assert "Too few networks for a correlation." in terminal.ok(*words).stdout
+    assert terminal.json(*words)["pearson"]["rho"] is None
+
+
 def test_scatter_says_what_it_takes(terminal):
+    record = terminal.json("fisher", "scatter", "--paper-scale", "--predict", "--workers", 2)
+    assert record["prediction"]["tasks"] == 5 * 2 * 4
+    assert record["prediction"]["workers"] == 2
     result = terminal.ok("fisher", "scatter", "--paper-scale", "--predict")
     assert result.stdout == ""
     assert re.search(r"about \d+(\.\d)? (h|min) with 1 worker\(s\), 1\.\d GB each", result.stderr)
@@ -163,6 +174,8 @@ def test_scatter_says_what_it_takes(terminal):
         (["tanh", "--readout", "softmax", "--outputs", "1"], "outputs must be >= 2"),
         (["tanh", "--simulate", "--networks", "0"], "networks must be >= 1"),
         (["scatter", "--q-star", "a"], "must be numbers"),
+        (["scatter", "--q-star", "1,2,1.0"], "q_star must be a list without repetitions, got 1.0, 2.0, 1.0"),
+        (["scatter", "--predict", "--output", "x.json"], "--predict without --output"),
         (["scatter", "--networks", "0"], "networks must be >= 1"),
         (["scatter", "--inputs", "cifar10"], "--inputs"),
     ],

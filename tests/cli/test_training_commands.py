@@ -164,6 +164,9 @@ def test_what_it_will_take_is_told_first(terminal, plan, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+    words = ("experiment", "sokol-park", "--config", plan, "--predict")
+    assert terminal.json(*words, "--workers", 2)["prediction"].items() >= {"tasks": 18, "workers": 2}.items()
+    assert "--predict without --output" in terminal.refused(*words, "--output", "x.json")["message"]
 @pytest.mark.parametrize(
     ("words", "part"),
     [

@@ -10,9 +10,9 @@ from scipy import stats
 
 import meanfield as mf
 import verify
-from verify.correlation import pearson
 from verify.fisher_networks import children, draw_inputs, draw_network, predicted_memory
 from verify.fisher_scatter import predicted_seconds
+from verify.intervals import pearson
 from verify.statistics import extrapolate
 
 SHAPE = {"depth": 2, "samples": 100, "outputs": 2}
@@ -132,7 +132,8 @@ def test_scatter_measures_what_it_says():
     assert abs(found.lambda_max[2] - verify.fisher_eigenvalues(layers, "tanh", X)[0]) <= found.error[2] + 1e-12
     norms = verify.sigma_max_jacobian(layers, "tanh", X[:30], of="outputs")
     assert abs(found.sigma_max_squared[2] - np.mean(norms**2)) <= 1e-12
-    assert found.pearson([0])[0] == pearson(found.sigma_max_squared[:5], found.lambda_max[:5])[0]
+    rho = pearson(found.sigma_max_squared[:5], found.lambda_max[:5])
+    assert abs(found.pearson([0])[0] - rho) <= 1e-12
 
 
 def test_lambda_max_grows_with_q_star():
@@ -192,18 +193,23 @@ def test_networks_that_no_machine_holds_are_refused():
             measure()
 
 
-def test_pearson():
+def test_correlations_of_repeated_settings_gain_no_certainty():
+    """The same clusters twice leave rho as it is, and its interval no narrower than seeds allow."""
     rng = np.random.default_rng(3)
-    x = rng.standard_normal(40)
-    y = 0.6 * x + rng.standard_normal(40)
-    oracle = stats.pearsonr(x, y)
-    rho, low, high = pearson(x, y)
-    interval = oracle.confidence_interval(0.95)
-    np.testing.assert_allclose([rho, low, high], [oracle.statistic, interval.low, interval.high], rtol=1e-12)
-    assert pearson(x, 2 * x) == (1.0, 1.0, 1.0)
-    assert np.isnan(pearson(x, np.ones(40))).all()
-    with pytest.raises(mf.InvalidParameterError, match="at least 4"):
-        pearson(x[:3], y[:3])
+    x = np.array([[1.0], [3.0], [5.0]]) + rng.standard_normal((3, 5))
+    y = x + rng.standard_normal((3, 5))
+
+    def scatter(cells):
+        """Of the first ones of the three settings, `cells` by number."""
+        values = {"lambda_max": y[cells].ravel(), "sigma_max_squared": x[cells].ravel()}
+        empty = np.zeros(values["lambda_max"].shape)
+        setting = np.repeat(np.arange(len(cells)), 5)
+        return verify.CurvatureScatter(setting=setting, error=empty, layerwise=empty, **values)
+
+    once, twice = scatter([0, 1, 2]).pearson(range(3)), scatter([0, 1, 2] * 2).pearson(range(6))
+    np.testing.assert_allclose(once, twice, rtol=1e-12)
+    assert abs(once[0] - stats.pearsonr(x.ravel(), y.ravel()).statistic) <= 1e-12
+    assert -1 <= once[1] < once[0] < once[2] <= 1
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from verify.intervals import correlation_over_seeds, over_seeds, pearson, spearman
 from verify.training.experiments.claims import CLAIMS, CONSTRAINED, everywhere, judge
 from verify.training.experiments.evidence import Evidence
-from verify.training.experiments.intervals import correlation_over_seeds, over_seeds, pearson, spearman
 from verify.training.experiments.plan import GROUPS
 from verify.training.experiments.summary import summary_rows
 from verify.training.experiments.tables import Tables, epochs_to

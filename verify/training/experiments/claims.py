@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from meanfield.results import Result
+from verify.intervals import Interval, correlation_over_seeds, over_seeds, pearson, spearman
 from verify.training.experiments.evidence import Evidence
-from verify.training.experiments.intervals import Interval, correlation_over_seeds, over_seeds, pearson, spearman
 from verify.training.experiments.tables import Tables
 
 __all__ = ["CLAIMS", "Claim", "everywhere", "judge"]

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from verify.intervals import over_seeds
 from verify.training.experiments.evidence import Evidence
-from verify.training.experiments.intervals import over_seeds
 
 __all__ = ["LOGARITHMIC", "PLAIN", "summary_rows"]
 
