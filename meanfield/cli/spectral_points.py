@@ -2,16 +2,12 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from meanfield.errors import InvalidParameterError
 
 __all__ = ["SpectralPoint", "lambda_max_map", "simulated_beside", "spectral_points"]
-
-
-# Eigenvalues below exp(-LOST) times the largest drown in the rounding of a plain product.
-LOST = 50.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +21,8 @@ class SpectralPoint:
         Variance of the first pre-activations.
     lengths : "free", or "reset" where the fixed point repels
     simulated : singular values (networks, width) by width
+    measure : the law that simulated ones are held against: `spectrum`, or a RootedLaw of it
+    samples : what is held against it, their squares or a power of them, by width
     comparison : verify.SpectrumComparison or None
     """
 
@@ -32,6 +30,8 @@ class SpectralPoint:
     q0: float
     lengths: str = "free"
     simulated: Mapping[int, Any] = field(default_factory=dict)
+    measure: Any = None
+    samples: Mapping[int, Any] = field(default_factory=dict)
     comparison: Any = None
 
 
@@ -71,12 +71,16 @@ def simulated_beside(
     point: SpectralPoint, phi, *, widths: Sequence[int], networks: int, level: float, seed: int, executor
 ) -> SpectralPoint:
     """The same point with networks of these widths, compared with the law if there are several widths."""
+    import numpy as np
+
     import verify
+    from verify.spectra.rooted import RootedLaw, is_graded
 
     law = point.spectrum
-    graded = _is_graded(law)
-    simulated = {
-        width: verify.jacobian_singular_values(
+    graded = is_graded(law)
+    simulate = verify.jacobian_log_singular_values if graded else verify.jacobian_singular_values
+    found = {
+        width: simulate(
             phi,
             law.sigma_w,
             law.sigma_b,
@@ -86,23 +90,22 @@ def simulated_beside(
             weights=law.weights,
             q0=point.q0,
             lengths=point.lengths,
-            method="qr" if graded else "product",
             seed=seed,
             executor=executor,
         )
         for width in widths
     }
+    if graded:
+        measure = RootedLaw.of(law)
+        samples = {width: measure.x(2 * logs) for width, logs in found.items()}
+        with np.errstate(over="ignore", under="ignore"):
+            found = {width: np.exp(logs) for width, logs in found.items()}
+    else:
+        measure, samples = law, {width: values**2 for width, values in found.items()}
     comparison = None
     if len(widths) > 1:
-        squares = {width: values**2 for width, values in simulated.items()}
-        comparison = verify.compare_spectrum(squares, law, level=level, rounding=0.0 if graded else None)
-    return SpectralPoint(spectrum=law, q0=point.q0, lengths=point.lengths, simulated=simulated, comparison=comparison)
-
-
-def _is_graded(law) -> bool:
-    """Does the law hold eigenvalues so small that a plain product would lose them?"""
-    zero = sum(mass for place, mass in law.atoms if place == 0)
-    return bool(law.log_quantile(zero + 0.01 * (1 - zero)) < law.log_lambda_max - LOST)
+        comparison = verify.compare_spectrum(samples, measure, level=level, rounding=0.0 if graded else None)
+    return replace(point, simulated=found, measure=measure, samples=samples, comparison=comparison)
 
 
 def lambda_max_map(phi, *, depths: Sequence[int], q_star: Sequence[float], weights: str, executor):

@@ -97,16 +97,27 @@ def command(
 
 
 def _curve(spectrum) -> dict[str, Any]:
-    """Density of ln(lambda) and distribution on a grid inside the continuous part; empty without one."""
+    """Density of ln(lambda) and distribution on a grid inside the continuous part; empty without one, or if lost."""
     import numpy as np
 
-    if not spectrum.intervals:
+    if not spectrum.intervals or _loss(spectrum):
         return {"log_lambda": np.empty(0), "density_of_log": np.empty(0), "cdf": np.empty(0)}
     zero = sum(mass for place, mass in spectrum.atoms if place == 0)
     low, high = spectrum.log_quantile(np.array([zero + 1e-3 * (1 - zero), 1.0]))
     steps = np.sin(0.5 * np.pi * (np.arange(CURVE_POINTS) + 0.5) / CURVE_POINTS) ** 2
     t = low + (high - low) * steps
     return {"log_lambda": t, "density_of_log": spectrum.density_of_log(t), "cdf": spectrum.cdf_of_log(t)}
+
+
+def _loss(spectrum) -> str:
+    """Why the law has no curve; nothing if it has."""
+    import meanfield as mf
+
+    try:
+        spectrum.log_quantile(1.0)
+    except mf.ConvergenceError as error:
+        return str(error)
+    return ""
 
 
 def _record(point: SpectralPoint) -> dict[str, Any]:
@@ -117,20 +128,27 @@ def _record(point: SpectralPoint) -> dict[str, Any]:
 
 
 def _simulation(point: SpectralPoint) -> dict[str, Any]:
+    import numpy as np
+
     import verify
 
+    with np.errstate(over="ignore", under="ignore"):
+        tops = {width: values.max(axis=1) ** 2 for width, values in point.simulated.items()}
     return {
         "networks": len(next(iter(point.simulated.values()))),
         "lengths": point.lengths,
         "widths": [
             {
                 "width": width,
-                "kolmogorov": verify.kolmogorov_distance(values**2, point.spectrum),
-                "wasserstein": verify.wasserstein_distance(values**2, point.spectrum),
-                "lambda_max": values.max(axis=1) ** 2,
+                "kolmogorov": verify.kolmogorov_distance(samples, point.measure),
+                "wasserstein": verify.wasserstein_distance(samples, point.measure),
+                "lambda_max": tops[width],
             }
-            for width, values in point.simulated.items()
+            for width, samples in point.samples.items()
         ],
+        # Distances and comparison are those of lambda, or of (lambda/exp(log_top))^exponent where that is less graded.
+        "exponent": getattr(point.measure, "exponent", 1.0),
+        "log_top": getattr(point.measure, "log_top", 0.0),
         "comparison": point.comparison,
     }
 
@@ -176,6 +194,8 @@ def _show(name: str, points: list[SpectralPoint]) -> None:
     )
     for text in dict.fromkeys(point.spectrum.status.message for point in points if point.spectrum.status):
         echo(text)
+    for text in dict.fromkeys(filter(None, (_loss(point.spectrum) for point in points))):
+        echo(f"note: {text}")
     for point in points:
         _show_simulation(point)
 
@@ -200,6 +220,8 @@ def _show_simulation(point: SpectralPoint) -> None:
             f"Kolmogorov distance {each['kolmogorov']:.2g}"
         )
     if point.comparison is not None:
+        if record["exponent"] < 1:
+            echo(f"  Compared as x = (lambda/exp({record['log_top']:.6g}))^{record['exponent']:.4g}:")
         echo(f"  {point.comparison.verdict}")
 
 

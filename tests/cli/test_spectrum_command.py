@@ -107,6 +107,20 @@ def test_deep_gaussian_networks_keep_their_small_eigenvalues(terminal):
     assert record["simulation"]["comparison"]["passed"] is True
 
 
+def test_a_lost_curve_leaves_the_edges(terminal, monkeypatch):
+    from meanfield.freeprob import LostError, Spectrum
+
+    def lost(self):
+        raise LostError("the curve of the spectrum is lost at ln z = 1", 0.5)
+
+    monkeypatch.setattr(Spectrum, "law", property(lost))
+    words = ("spectrum", "tanh", "--q-star", 0.37, "--depth", 3)
+    record = terminal.json(*words)
+    assert record["curve"] == {"log_lambda": [], "density_of_log": [], "cdf": []}
+    assert record["lambda_max"] > 1
+    assert "note: the curve of the spectrum is lost" in terminal.ok(*words).stdout
+
+
 def test_a_map_of_the_largest_eigenvalue(terminal, tmp_path):
     words = ("spectrum", "tanh", "--map", "--depth", "1,10", "--q-star", "0.01,1", "--weights", "orthogonal")
     found = terminal.json(*words)["map"]

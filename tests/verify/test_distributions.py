@@ -10,6 +10,8 @@ import meanfield as mf
 import verify
 from tests.spectral_laws import LinearGaussian, PointMass
 from verify.spectra.distributions import TRACY_WIDOM_MEAN, edge_scale
+from verify.spectra.levels import shares_at
+from verify.spectra.rooted import RootedLaw, is_graded
 
 
 class Uniform:
@@ -223,6 +225,49 @@ def test_an_atom_that_holds_most_of_the_mass_hides_nothing():
     np.testing.assert_allclose(
         found.theory, zero.mass + (1 - zero.mass - top.mass) * np.array([0.25, 0.5, 0.75]), atol=1e-9
     )
+
+
+def test_a_power_of_the_eigenvalue_has_the_same_law():
+    """Half of the mass at 0; against the law's own methods in ln lambda, and its integral."""
+    law = mf.jacobian_spectrum("relu", 3.0, 0.0, depth=40, q0=1.0)
+    rooted = RootedLaw.of(law)
+    assert is_graded(law)
+    assert rooted.atoms == ((0.0, 0.5),)
+    assert rooted.lambda_max == pytest.approx(float(rooted.x(law.log_lambda_max)), rel=1e-9)
+    assert rooted.quantile(0.5 + 1e-3 * 0.5) == pytest.approx(math.exp(-20), rel=1e-6)
+    x = np.linspace(1e-3, 0.9, 20_001)
+    area = np.trapezoid(rooted.density(x), x)
+    assert area == pytest.approx(rooted.cdf(0.9) - rooted.cdf(1e-3), abs=1e-4)
+    assert not is_graded(mf.jacobian_spectrum("tanh", 1.0, 0.0, depth=2, q0=0.1))
+
+
+@pytest.mark.parametrize(("depth", "passed"), [(100, True), (80, False)])
+def test_deep_networks_are_compared_in_logarithms(depth, passed):
+    """Their eigenvalues cover e^400, so that squares of singular values would not hold them."""
+    law = mf.jacobian_spectrum("tanh", 3.0, 0.1, depth=depth)
+    rooted = RootedLaw.of(law)
+    samples = {width: rooted.x(2 * logs) for width, logs in deep_networks().items()}
+    assert verify.compare_spectrum(samples, rooted, rounding=0.0).passed is passed
+
+
+@cache
+def deep_networks():
+    return {
+        width: verify.jacobian_log_singular_values("tanh", 3.0, 0.1, width=width, depth=100, networks=12, seed=3)
+        for width in (25, 50)
+    }
+
+
+def test_whole_eigenvalues_of_rigid_networks_reject_nothing():
+    """Networks with the law's quantiles for eigenvalues: no spread, and shares off by up to half an eigenvalue."""
+    law = LinearGaussian(2)
+    rigid = {width: np.tile(law.quantile((np.arange(width) + 0.5) / width), (3, 1)) for width in (20, 50)}
+    shares = shares_at(rigid, np.array([0.1, 0.5, 2.0, 4.0]))
+    assert np.all(shares.standard_error <= 1e-15)
+    assert np.all(np.abs(shares.value - law.cdf([0.1, 0.5, 2.0, 4.0])) <= shares.curvature_bound)
+    moved = {width: 1.5 * values for width, values in rigid.items()}
+    shares = shares_at(moved, np.array([0.5]))
+    assert abs(shares.value - law.cdf([0.5])) > shares.curvature_bound
 
 
 def test_a_verdict_quotes_what_failed():

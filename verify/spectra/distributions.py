@@ -3,13 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
 from meanfield.arguments import scalar
 from meanfield.errors import InvalidParameterError
 from meanfield.results import Result
+from verify.spectra.levels import SAME, SpectralLaw, levels_of, shares_at
 from verify.statistics import Extrapolation, extrapolate, holm, p_values, t_quantile
 
 __all__ = [
@@ -25,33 +25,6 @@ __all__ = [
 # The largest eigenvalue of a real matrix at an edge rho = (kappa/pi) sqrt(edge - lambda) is, in units of
 # (kappa width)^(-2/3), distributed by Tracy and Widom's law for beta = 1, of this mean (Bornemann, 0904.1581, table 2).
 TRACY_WIDOM_MEAN = -1.2065335745820
-# Eigenvalues beyond a level that is compared, at the smallest width: fewer belong to the edge.
-BEYOND = 5.0
-LEVELS = 31
-FEWEST_LEVELS = 3
-QUARTILES = np.array([0.25, 0.5, 0.75])
-SAME = 1e-8
-
-
-class SpectralLaw(Protocol):
-    """What a law on [0, inf) has to offer; `meanfield.jacobian_spectrum` and others do.
-
-    Attributes
-    ----------
-    lambda_max, lambda_min : float
-        The ends of its support.
-    atoms : sequence of (location, mass)
-    """
-
-    @property
-    def lambda_max(self) -> float: ...
-    @property
-    def lambda_min(self) -> float: ...
-    @property
-    def atoms(self) -> Sequence: ...
-    def density(self, lam, /): ...
-    def cdf(self, lam, /): ...
-    def quantile(self, p, /): ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -156,11 +129,12 @@ def compare_spectrum(
     -----
     Eigenvalues of one network repel each other, so networks, not eigenvalues, are the independent samples. The share
     of eigenvalues below a level is averaged over networks and extrapolated by a + b/width; bands hold for all levels
-    at once (Student's t, Bonferroni). The mean of the largest eigenvalue is edge - 1.2065 (kappa width)^(-2/3)
-    + O(1/width): the first correction is known from the law's density rho = (kappa/pi) sqrt(edge - lambda), the
-    second is extrapolated. Where the density ends as an inverse square root, the largest eigenvalue is extrapolated
-    with powers 1 and 2 of 1/width, whose difference is allowed for. Atoms are compared apart, since finite networks
-    have them exactly; the mass of that at 0, one less the rank of the narrowest layer, by a + b/sqrt(width).
+    at once (Student's t, Bonferroni) and allow for the steps of whole eigenvalues where networks hardly differ. The
+    mean of the largest eigenvalue is edge - 1.2065 (kappa width)^(-2/3) + O(1/width): the first correction is known
+    from the law's density rho = (kappa/pi) sqrt(edge - lambda), the second is extrapolated. Where the density ends as
+    an inverse square root, the largest eigenvalue is extrapolated with powers 1 and 2 of 1/width, whose difference is
+    allowed for. Atoms are compared apart, since finite networks have them exactly; the mass of that at 0, one less
+    the rank of the narrowest layer, by a + b/sqrt(width).
 
     References
     ----------
@@ -172,9 +146,8 @@ def compare_spectrum(
     if not sorted_samples:
         raise InvalidParameterError("samples must hold at least one width, got none")
     masses = [(float(place), float(mass)) for place, mass in law.atoms]
-    levels = _levels(law, masses, min(sorted_samples))
-    shares = {width: _shares(array, levels) for width, array in sorted_samples.items()}
-    function = extrapolate(shares)
+    levels = levels_of(law, masses, min(sorted_samples))
+    function = shares_at(sorted_samples, levels)
     theory = np.asarray(law.cdf(levels), dtype=np.float64) if levels.size else levels
     distance = np.abs(function.value - theory)
     points = [*_atom_points(sorted_samples, masses), *_edge_points(sorted_samples, law, masses)]
@@ -313,48 +286,6 @@ def _checked(width: int, array, floor: float) -> np.ndarray:
         raise InvalidParameterError(f"samples must be finite and >= 0, those of width {width} are not")
     ordered = np.sort(values, axis=1)
     return np.where(ordered <= floor * ordered[:, -1:], 0.0, ordered)
-
-
-def _levels(law: SpectralLaw, atoms: Sequence[tuple[float, float]], width: int) -> np.ndarray:
-    """Eigenvalues at shares that are denser towards both ends, away from atoms."""
-    shares = np.sin(0.5 * math.pi * np.arange(1, LEVELS + 1) / (LEVELS + 1)) ** 2
-    margin = BEYOND / width
-    zero = sum(mass for place, mass in atoms if place == 0)
-    # The narrowest layer of a network takes a share of order width^(-1/2) more to 0, from just above.
-    bottom = zero + max(margin, 3 * math.sqrt(zero * (1 - zero) / width))
-    shares = shares[(shares >= bottom) & (shares <= 1 - margin)]
-    if 2 * margin >= 1:
-        raise InvalidParameterError(f"widths must be > {2 * BEYOND:g}, the smallest is {width}")
-    levels = _quantiles(law, shares, atoms)
-    if levels.size < FEWEST_LEVELS:
-        # In the midst of the continuous part what the layers gain and lose at 0 hardly shows.
-        levels = _quantiles(law, _continuous_shares(law, atoms, QUARTILES), atoms)
-    return levels
-
-
-def _quantiles(law: SpectralLaw, shares: np.ndarray, atoms: Sequence[tuple[float, float]]) -> np.ndarray:
-    """Those of the law that are not at an atom."""
-    levels = np.unique(np.asarray(law.quantile(shares), dtype=np.float64)) if shares.size else shares
-    for place, _ in atoms:
-        levels = levels[np.abs(levels - place) > SAME * place]
-    return levels
-
-
-def _continuous_shares(law: SpectralLaw, atoms: Sequence[tuple[float, float]], parts: np.ndarray) -> np.ndarray:
-    """P(lambda <= x) at the quantiles x of the continuous part; none without one."""
-    continuous = 1 - sum(mass for _, mass in atoms)
-    if continuous <= SAME:
-        return np.empty(0)
-    shares = continuous * parts
-    for place, mass in sorted(atoms):
-        shares = np.where(shares >= float(law.cdf(place)) - mass, shares + mass, shares)
-    return shares
-
-
-def _shares(ordered: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """The share of eigenvalues up to each level, (networks, k)."""
-    counts = np.array([np.searchsorted(row, levels, side="right") for row in ordered])
-    return counts / ordered.shape[1]
 
 
 def _atom_points(samples: Mapping[int, np.ndarray], atoms: Sequence[tuple[float, float]]) -> list[_Point]:
