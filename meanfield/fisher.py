@@ -16,6 +16,7 @@ __all__ = ["FisherStatistics", "fisher_statistics", "input_gram"]
 
 OUTPUTS = ("linear", "softmax")
 LARGEST_PRODUCT = 1e150  # of gradients, that its square is finite
+LARGEST_NORM = 1e12  # of inputs: beyond, the few slopes that do not vanish are lost in rounding
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,7 +92,7 @@ def fisher_statistics(
         Inputs that the Fisher information is averaged over.
     outputs : int, >= 1
         Linear read-outs of weights N(0, sigma_w^2/width).
-    input_norm : float, > 0
+    input_norm : float, in (0, 1e12]
         |x|^2/dimension of every input.
     overlap : float, in [-1/(samples - 1), 1]
         x.y/(|x||y|) of any two inputs.
@@ -191,6 +192,8 @@ def fisher_statistics(
 def input_gram(input_norm, overlap, *, lowest: float) -> np.ndarray:
     """Mean products per unit of two inputs of one length, with their overlap between `lowest` and 1."""
     norm = scalar("input_norm", input_norm, low=0.0, open_low=True)
+    if norm > LARGEST_NORM:
+        raise InvalidParameterError(f"input_norm must be <= {LARGEST_NORM:g}, got {norm:g}")
     c = scalar("overlap", overlap, low=lowest, high=1.0)
     return norm * np.array([[1.0, c], [c, 1.0]])
 

@@ -139,7 +139,7 @@ def fisher_bound(
     samples : int, >= 1
         Inputs that the Fisher information is averaged over.
     outputs : int, >= 1
-    input_norm : float, > 0
+    input_norm : float, in (0, 1e12]
         |x|^2/dimension of every input.
     overlap : float, in [0, 1]
         x.y/(|x||y|) of any two inputs.

@@ -156,6 +156,7 @@ def test_softmax_is_flatter_than_linear():
         ({"outputs": 1, "output": "softmax"}, "outputs must be >= 2"),
         ({"output": "relu"}, "output must be one of"),
         ({"input_norm": 0.0}, "input_norm must be > 0"),
+        ({"input_norm": 1e308}, r"input_norm must be <= 1e\+12, got 1e\+308"),
         ({"overlap": 1.1}, "overlap must be in"),
         ({"biases": "no"}, "biases must be True or False, got 'no'"),
         ({"momentum": 1.0}, "momentum must be < 1"),
@@ -165,6 +166,15 @@ def test_softmax_is_flatter_than_linear():
 def test_bad_arguments(change, part):
     with pytest.raises(mf.InvalidParameterError, match=part):
         mf.fisher_statistics("tanh", 1.0, 0.1, **{**SETTING, **change})
+
+
+def test_the_longest_inputs():
+    """The share of tanh's slopes that do not vanish falls as 1/|x|, and so does sigma_max^2 of the first layer."""
+    first = [
+        mf.fisher_bound("tanh", 1.5, 0.1, depth=3, width=100, samples=10, input_norm=norm).jacobian[0]
+        for norm in (1e8, 1e12)
+    ]
+    assert abs(first[0] / first[1] / 10 - 1) <= 1e-4
 
 
 def test_gradients_beyond_double_precision_are_refused():
