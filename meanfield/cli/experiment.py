@@ -43,17 +43,43 @@ def command(
 
     sokol-park is the experiment of Sokol and Park, arXiv:1810.03785: Euclidean, Stiefel, oblique and linear networks at
     several q_star and seeds, rates searched for each with equal budgets. The folder gets every run, the tables, four
-    figures and a summary.
+    figures and a summary. As in the paper q_star is the mean square of the inputs, so that the first layer's length is
+    sigma_w^2 q_star + sigma_b^2; `meanfield fisher scatter` puts the first layer at q_star instead.
+
+    A plan for --config is a TOML file; what it leaves out is as in Plan and TrainingConfig of the package verify:
+
+    \b
+    [experiment]  groups         of "euclidean", "stiefel", "oblique", "linear"
+                  q_star         list of lengths
+                  seeds          networks of each group and length, at least 2
+                  goal           training loss whose time is taken
+    [search]      rates          tried for the hidden weights
+                  readout_rates  tried for the rest
+                  epochs         of one trial
+    [training]    data, data_path, depth, width, loss, optimiser, batch_size,
+                  epochs, measure_every, fisher_samples, jacobian_samples,
+                  weights, dtype, beta, beta_2, epsilon, penalty, clip
+
+    An example is notebooks/training_on_manifolds/small_plan.toml.
     """
+    refuse_predicted_files(predict, output)
     place = folder if folder is not None else FOLDER
     if redraw:
         from verify import read_experiment
 
         _report(read_experiment(place), place, as_json=as_json, output=output)
         return
-    plan = _plan(laptop, paper, config, data_path)
-    cost = _announced(plan, workers, predict, max_memory)
+    unread = paper and predict and data_path is None
+    plan = _plan(laptop, paper, config, "." if unread else data_path)
+    cost = _announced(plan, workers, predict, max_memory, known_sizes=unread)
     if predict:
+        prediction = {
+            "tasks": cost.tasks,
+            "seconds": cost.core_seconds / workers,
+            "workers": workers,
+            "bytes_each": cost.bytes_each,
+        }
+        deliver_prediction("experiment", prediction, as_json=as_json)
         return
     from meanfield.cli.pool import pool
     from verify import experiment
@@ -62,7 +88,6 @@ def command(
         found = experiment(plan, folder=place, resume=resume, max_memory=max_memory, executor=executor)
     _report(found, place, as_json=as_json, output=output)
 
-    refuse_predicted_files(predict, output)
 
 def _plan(laptop: bool, paper: bool, config: Path | None, data_path: str | None):
     from verify import read_plan, shipped_plan
@@ -74,19 +99,13 @@ def _plan(laptop: bool, paper: bool, config: Path | None, data_path: str | None)
         return read_plan(config, **changes)
     return shipped_plan("paper" if paper else "laptop", **changes)
 
-        prediction = {
-            "tasks": cost.tasks,
-            "seconds": cost.core_seconds / workers,
-            "workers": workers,
-            "bytes_each": cost.bytes_each,
-        }
-        deliver_prediction("experiment", prediction, as_json=as_json)
 
-def _announced(plan, workers: int, asked: bool, max_memory: int | None):
+def _announced(plan, workers: int, asked: bool, max_memory: int | None, *, known_sizes: bool):
     """What it will take, told before the start if it is asked for or will take long."""
+    from verify.training.data import KNOWN
     from verify.training.experiments.cost import predict_cost
 
-    cost = predict_cost(plan, max_memory)
+    cost = predict_cost(plan, max_memory, sizes=KNOWN[plan.training.data] if known_sizes else None)
     if not asked and cost.core_seconds < LONG:
         return cost
     minutes = cost.core_seconds / workers / 60
@@ -96,6 +115,7 @@ def _announced(plan, workers: int, asked: bool, max_memory: int | None):
         f"{cost.bytes_each / 1e9:.2g} GB each",
         err=True,
     )
+    return cost
 
 
 def _report(found, folder: Path, *, as_json: bool, output: Path | None) -> None:
@@ -115,7 +135,6 @@ def _report(found, folder: Path, *, as_json: bool, output: Path | None) -> None:
                 c.name, c.verdict, estimate(c.mean, c.low, c.high), _cell(c.limit),
                 f"{c.agreeing} : {c.contrary} of {c.places}", str(c.figure),
             ]
-    return cost
             for c in found.claims
         ]  # fmt: skip
         print_table(("claim", "verdict", "number (95 %)", "limit", "for : against", "figure"), rows)

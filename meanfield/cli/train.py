@@ -34,7 +34,7 @@ SHOWN = (
     type=float,
     default=1 / 64,
     show_default="1/64",
-    help="Mean square of the inputs; the network starts at the critical point of this length.",
+    help="Mean square of the inputs, as in the paper; the network starts at the critical point of this length.",
 )
 @click.option("--sigma-w", type=float, help="With --sigma-b: start there instead.")
 @click.option("--sigma-b", type=float, help="Standard deviation of the biases.")

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +14,8 @@ import pytest
 import verify
 
 TRAIN = ("train", "tanh", "--data", "teacher", "--depth", 2, "--width", 12, "--epochs", 2, "--fisher-samples", 8)
+
+RESULTS = Path(__file__).parents[2] / "notebooks" / "training_on_manifolds"
 
 PLAN = """
 [experiment]
@@ -145,14 +148,13 @@ def test_experiment(terminal, tmp_path, plan):
 @pytest.mark.parametrize("columns", ["80", "60"])
 def test_the_tables_have_intervals_and_fit_the_screen(terminal, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
-    results = Path(__file__).parents[2] / "notebooks" / "training_on_manifolds"
     with TemporaryDirectory() as folder:
         for name in ("search", "runs", "courses"):
-            shutil.copy(results / f"{name}.csv", folder)
+            shutil.copy(RESULTS / f"{name}.csv", folder)
         shown = terminal.ok("experiment", "sokol-park", "--redraw", "--folder", folder).stdout
     lines = [line for line in shown.splitlines() if not line.startswith("Figures and tables")]
     assert max(map(len, lines)) <= int(columns)
-    assert re.search(r"^stiefel +8 +0 +> 30 ", shown, flags=re.MULTILINE)
+    assert re.search(r"^stiefel +8 +0 +> 30\b", shown, flags=re.MULTILINE)
     assert "6.93 (5.4 to 8.9)" in shown
     assert "> 8.9 " in shown
     assert "nan" not in shown
@@ -162,11 +164,23 @@ def test_what_it_will_take_is_told_first(terminal, plan, tmp_path):
     result = terminal.ok("experiment", "sokol-park", "--config", plan, "--predict", "--folder", tmp_path / "x")
     assert "18 runs, about" in result.stderr
     assert not (tmp_path / "x").exists()
-
-
     words = ("experiment", "sokol-park", "--config", plan, "--predict")
     assert terminal.json(*words, "--workers", 2)["prediction"].items() >= {"tasks": 18, "workers": 2}.items()
     assert "--predict without --output" in terminal.refused(*words, "--output", "x.json")["message"]
+
+
+def test_the_papers_cost_needs_no_data(terminal):
+    assert "runs, about" in terminal.ok("experiment", "sokol-park", "--paper", "--predict").stderr
+
+
+def test_every_key_of_a_plan_is_in_the_help(terminal):
+    shown = terminal.ok("experiment", "--help").stdout
+    left_out = {"phi", "manifold", "q_star", "seed", "sigma_w", "sigma_b", "rate", "scale_rate", "readout_rate"}
+    keys = {each.name for each in fields(verify.TrainingConfig)} - left_out
+    assert keys | {"groups", "q_star", "seeds", "goal", "rates", "readout_rates"} <= set(re.findall(r"\w+", shown))
+    verify.read_plan(RESULTS / "small_plan.toml")
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [

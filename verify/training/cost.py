@@ -7,7 +7,7 @@ import numpy as np
 from meanfield.memory import refuse_memory
 from verify.machine_speed import seconds_of_product
 from verify.training.configuration import TrainingConfig
-from verify.training.data import load
+from verify.training.data import Sizes, load
 from verify.training.parameters import Shape
 
 __all__ = ["RUN", "fitted", "measurement_seconds", "memory_needed", "predicted_cost", "seconds_needed"]
@@ -33,22 +33,23 @@ def fitted(config: TrainingConfig, samples: int) -> TrainingConfig:
     return replace(config, **{name: min(getattr(config, name), samples) for name in names})
 
 
-def predicted_cost(config: TrainingConfig, max_memory: float | None = None) -> tuple[int, float]:
-    """Bytes and seconds on one core of one run, its measurements included.
+def predicted_cost(
+    config: TrainingConfig, max_memory: float | None = None, *, sizes: Sizes | None = None
+) -> tuple[int, float]:
+    """Bytes and seconds on one core of one run, its measurements included; with the data's `sizes` nothing is loaded.
 
     Raises
     ------
     InvalidParameterError
         It needs more memory than allowed, or than the machine has.
     """
-    data = load(config.data, config.data_path)
-    config = fitted(config, len(data.train_inputs))
+    data = load(config.data, config.data_path).sizes if sizes is None else sizes
+    config = fitted(config, data.train)
     shape = Shape(dim=data.dim, width=config.width, depth=config.depth, outputs=data.classes)
-    samples = len(data.train_inputs)
-    needed = memory_needed(config, shape, samples + len(data.test_inputs), data.train_inputs.itemsize)
+    needed = memory_needed(config, shape, data.train + data.test, data.itemsize)
     refuse_memory(needed, max_memory, RUN)
     measured = min(config.epochs + 1, 3 + config.epochs // config.measure_every)
-    seconds = seconds_needed(config, shape, samples) + measured * measurement_seconds(config, shape)
+    seconds = seconds_needed(config, shape, data.train) + measured * measurement_seconds(config, shape)
     return needed, seconds
 
 

@@ -4,18 +4,19 @@ from functools import lru_cache
 
 from meanfield.arguments import choice
 from meanfield.errors import InvalidParameterError
-from verify.training.data.cifar10 import load_cifar10
-from verify.training.data.dataset import Dataset, classification
+from verify.training.data.cifar10 import SIZES, load_cifar10
+from verify.training.data.dataset import Dataset, Sizes, classification
 from verify.training.data.idx import load_idx
 from verify.training.data.npz import load_npz
 from verify.training.data.packaged import load_digits, load_mnist5k
 from verify.training.data.svhn import load_svhn
 from verify.training.data.teacher import load_teacher
 
-__all__ = ["ON_DISK", "SOURCES", "WITHIN", "Dataset", "classification", "load"]
+__all__ = ["KNOWN", "ON_DISK", "SOURCES", "WITHIN", "Dataset", "Sizes", "classification", "load"]
 
 WITHIN = {"digits": load_digits, "mnist5k": load_mnist5k, "teacher": load_teacher}
 ON_DISK = {"cifar10": load_cifar10, "svhn": load_svhn, "idx": load_idx, "npz": load_npz}
+KNOWN = {"cifar10": SIZES}  # before its files are there
 SOURCES = (*WITHIN, *ON_DISK)
 
 

@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from meanfield.errors import InvalidParameterError
-from verify.training.data.dataset import Dataset, classification
+from verify.training.data.dataset import Dataset, Sizes, classification
 from verify.training.data.files import KnownFile, folder, read
 from verify.training.data.unpickling import unpickled_batch
 
-__all__ = ["BINARY", "PYTHON", "load_cifar10"]
+__all__ = ["BINARY", "PYTHON", "SIZES", "load_cifar10"]
 
 DIM, CLASSES = 3072, 10
 RECORD = 1 + DIM
+SIZES = Sizes(dim=DIM, classes=CLASSES, train=50_000, test=10_000, itemsize=1)
 
 # The last file of each is the test set.
 BINARY = tuple(

@@ -8,9 +8,20 @@ import numpy as np
 
 from meanfield.errors import InvalidParameterError
 
-__all__ = ["Dataset", "classification"]
+__all__ = ["Dataset", "Sizes", "classification"]
 
 ROWS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Of a data set: length of an input and of a target, numbers of samples, bytes of an entry as it is stored."""
+
+    dim: int
+    classes: int
+    train: int
+    test: int
+    itemsize: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,6 +55,17 @@ class Dataset:
     def classes(self) -> int:
         """Length of a target."""
         return self.train_targets.shape[1]
+
+    @property
+    def sizes(self) -> Sizes:
+        """All that memory and time depend on."""
+        return Sizes(
+            dim=self.dim,
+            classes=self.classes,
+            train=len(self.train_inputs),
+            test=len(self.test_inputs),
+            itemsize=self.train_inputs.itemsize,
+        )
 
     def scaled(self, mean_square: float, dtype: str = "float64") -> "Dataset":
         """The same task, inputs centred and scaled so that E x^2 = `mean_square` over all training entries.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from verify.training.cost import predicted_cost
+from verify.training.data import Sizes
 from verify.training.experiments.plan import Plan
 
 __all__ = ["Prediction", "predict_cost"]
@@ -27,8 +28,10 @@ class Prediction:
     bytes_each: int
 
 
-def predict_cost(plan: Plan, max_memory: float | None = None) -> Prediction:
+def predict_cost(plan: Plan, max_memory: float | None = None, *, sizes: Sizes | None = None) -> Prediction:
     """Time and memory of `plan`, from the size of the data and the time of one matrix product measured now.
+
+    With the `sizes` of the data nothing is loaded.
 
     Raises
     ------
@@ -37,8 +40,8 @@ def predict_cost(plan: Plan, max_memory: float | None = None) -> Prediction:
     """
     trials = plan.trials()
     runs = len(plan.groups) * len(plan.q_star) * plan.seeds
-    _, trial_seconds = predicted_cost(trials[0].config, max_memory)
-    bytes_each, run_seconds = predicted_cost(plan.training, max_memory)
+    _, trial_seconds = predicted_cost(trials[0].config, max_memory, sizes=sizes)
+    bytes_each, run_seconds = predicted_cost(plan.training, max_memory, sizes=sizes)
     return Prediction(
         tasks=len(trials) + runs,
         core_seconds=len(trials) * trial_seconds + runs * run_seconds,

@@ -133,6 +133,15 @@ def shipped_plan(scale: str, **changes: Any) -> Plan:
 def read_plan(path: str | Path, **changes: Any) -> Plan:
     """The plan in a TOML file with the tables experiment, search and training; `changes` are of the last.
 
+    Parameters
+    ----------
+    path : path
+        [experiment]: groups, q_star, seeds, goal. [search]: rates, readout_rates, epochs (`search_epochs` of Plan).
+        [training]: the fields of TrainingConfig, without those that the plan sets for each run: phi, manifold, q_star,
+        seed, sigma_w, sigma_b and the rates. What is left out has its default.
+    changes
+        Fields of TrainingConfig that go before the file's, such as data_path.
+
     Raises
     ------
     InvalidParameterError
