@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+import verify
 from meanfield.errors import InvalidParameterError
 from meanfield.plotting import (
     experiment_figures,
@@ -145,5 +146,25 @@ def test_one_run(tables):
     figure = training_figure(record, title=HOSTILE)
     assert len(figure.axes) == 6
     assert figure.axes[2].lines[0].get_xdata().tolist() == [0, 5]
-    assert figure.axes[0].get_title(loc="left").replace("\n", "") == HOSTILE
+    assert figure.get_suptitle() == HOSTILE
     assert image_bytes(figure, "png").startswith(b"\x89PNG")
+
+
+def test_a_run_is_named_and_rounding_stays_small():
+    config = verify.TrainingConfig(data="teacher", depth=2, width=12, epochs=2, fisher_samples=6, jacobian_samples=2)
+    record = verify.train(config)
+    figure = training_figure(record)
+    assert figure.get_suptitle() == "tanh, stiefel, q_star = 0.01562, 2 x 12 on teacher"
+    figure.draw_without_rendering()
+    low, high = figure.axes[5].get_ylim()
+    assert low <= record.orthogonality_defect.min() / 9
+    assert high >= record.orthogonality_defect.max() * 9
+    for ax in figure.axes:
+        assert all(tick == round(tick) for tick in ax.get_xticks())
+
+
+@pytest.mark.parametrize(("mean", "low", "high"), [(np.nan, np.nan, np.nan), (1.0, -0.99999, 1.0)])
+def test_no_number_without_an_interval(tables, mean, low, high):
+    claim = SimpleNamespace(name="curvature follows the Jacobian", mean=mean, low=low, high=high)
+    figure = experiment_figures(SimpleNamespace(tables=tables, claims=(claim,)))["start"]
+    assert figure.axes[0].get_title(loc="left") == ""

@@ -100,7 +100,7 @@ def command(phi, folder, resume, max_memory, as_json, output, **settings) -> int
     def figure():
         from meanfield.plotting import training_figure
 
-        return training_figure(record, title=nonlinearity.name)
+        return training_figure(record)
 
     series = {name: getattr(record, name) for name in (*SHOWN, "numerical_rank", "ntk_drift")}
     table = {"epoch": record.epochs, **series}

@@ -8,10 +8,21 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from meanfield.arguments import choice
-from meanfield.plotting.style import BLACK, BLUE, ORANGE, VERMILION, add_legend, axes_for, figure_of, label_axes
+from meanfield.plotting.style import (
+    BLACK,
+    BLUE,
+    ORANGE,
+    VERMILION,
+    add_legend,
+    axes_for,
+    figure_of,
+    label_axes,
+    shown,
+    text_size,
+)
 
 __all__ = [
     "experiment_figures",
@@ -23,6 +34,7 @@ __all__ = [
 
 GRID = "#dddddd"
 LARGEST = 1e100  # of what is drawn: the margins of a logarithmic axis overflow beyond
+ALL = 1.99  # of the two that correlations have room in
 MARKERS = {"euclidean": "o", "stiefel": "s", "oblique": "^", "linear": "x"}
 QUANTITIES = {
     "train_loss": "training loss",
@@ -35,7 +47,10 @@ QUANTITIES = {
 
 
 def training_figure(record, *, title: str | None = None) -> Figure:
-    """A Figure of one TrainingRecord: loss and accuracy, curvature, Jacobian and orthogonality by epoch."""
+    """A Figure of one TrainingRecord: loss and accuracy, curvature, Jacobian and orthogonality by epoch.
+
+    Its title is plain text; without one, it tells the nonlinearity, the manifold, q_star, size and data.
+    """
     figure = Figure(figsize=(8.4, 5.6), layout="constrained")
     panels = figure.subplots(2, 3, sharex=True)
     for number, (ax, (name, label)) in enumerate(zip(panels.flat, QUANTITIES.items(), strict=True)):
@@ -44,9 +59,26 @@ def training_figure(record, *, title: str | None = None) -> Figure:
         ax.plot(np.asarray(record.epochs)[known], values[known], color=BLUE, marker=".")
         if name != "test_accuracy" and (values[known] > 0).all():
             ax.set_yscale("log")
-        ax.grid(color=GRID, linewidth=0.6)
-        label_axes(ax, "epoch" if number > 2 else "", label, title if number == 0 else None)
+            if name == "orthogonality_defect" and known.any():
+                # A course of rounding errors is level: a decade around it keeps its last digits small.
+                ax.set_ylim(values[known].min() / 10, values[known].max() * 10)
+        _by_epoch(ax)
+        label_axes(ax, "epoch" if number > 2 else "", label, None)
+    line = shown(title if title is not None else _settings(record.config), 120)
+    figure.suptitle(line, x=0.01, ha="left", fontsize=text_size(panels[0, 0]) + 1, parse_math=False)
     return figure
+
+
+def _settings(config: Mapping[str, Any]) -> str:
+    size = f"{config['depth']} x {config['width']}"
+    return (
+        f"{shown(config['phi'], 40)}, {config['manifold']}, q_star = {config['q_star']:.4g}, {size} on {config['data']}"
+    )
+
+
+def _by_epoch(ax: Axes) -> None:
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.grid(color=GRID, linewidth=0.6)
 
 
 def plot_course(tables, column: str, group: str, *, title: str | None = None, ax: Axes | None = None) -> Axes:
@@ -82,7 +114,7 @@ def plot_course(tables, column: str, group: str, *, title: str | None = None, ax
         )  # fmt: skip
         ax.plot(epochs, middle, color=colour, marker="." if len(epochs) < 15 else None, label=f"$q^*$ = {q:g}")
     ax.set_yscale("log")
-    ax.grid(color=GRID, linewidth=0.6)
+    _by_epoch(ax)
     label_axes(ax, "epoch", QUANTITIES[column], title if title is not None else group)
     return ax
 
@@ -181,7 +213,10 @@ def _stable_rate(curvature):
 
 
 def _found(what: str, claim) -> str | None:
-    return None if claim is None else f"{what} {claim.mean:.2f} (95 %: {claim.low:.2f} to {claim.high:.2f})"
+    """None if there is no interval, or one that leaves all of [-1, 1] open."""
+    if claim is None or not claim.high - claim.low < ALL:
+        return None
+    return f"{what} {claim.mean:.2f} (95 %: {claim.low:.2f} to {claim.high:.2f})"
 
 
 def _colours(lengths: np.ndarray) -> Mapping[float, str]:
