@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
-from meanfield.gaussian_moments import FAR, TOP, evaluate, germ, profile, refuse_infinite, scan
+from meanfield.gaussian_moments import evaluate, germ, refuse_infinite, scan
 from meanfield.nonlinearity import Nonlinearity
+from meanfield.profiles import FAR, TOP, profile
 from meanfield.quadrature import EPS
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "lengths_at_sigma_w",
     "meets_degenerate_line",
     "stability_onset",
+    "values_far_out",
 ]
 
 LEAST = 1e-300  # of mu_1: sigma_w^2 = 1/mu_1 is within double precision
@@ -79,7 +81,7 @@ def _turning_points(function: Curve, q: np.ndarray, values: np.ndarray) -> list[
     steps = np.diff(values)
     steps[np.abs(steps) <= 1e-11 * np.abs(values[1:])] = 0.0
     found = []
-    for i in np.flatnonzero(steps[:-1] * steps[1:] < 0):
+    for i in np.flatnonzero(np.sign(steps[:-1]) * np.sign(steps[1:]) < 0):
         sign = -1.0 if steps[i] > 0 else 1.0
         result = minimize_scalar(
             lambda t, sign=sign: sign * float(function(np.exp([t]))[0]),
@@ -119,6 +121,15 @@ def _far_values(phi: Nonlinearity, function: Callable[[Nonlinearity, np.ndarray]
     """The function at the end of the profile and at the lengths FAR beyond; nan where it is not defined there."""
     with np.errstate(all="ignore"):
         return function(phi, np.array([profile(phi).q[-1], *FAR]))
+
+
+def values_far_out(phi: Nonlinearity, name: str) -> np.ndarray:
+    """sigma_b, sigma_w or q_star at those lengths; nan where there is no critical point."""
+    variance = _far_values(phi, _variance)
+    with np.errstate(invalid="ignore"):
+        sigma_b = np.sqrt(variance)
+    values = {"sigma_b": sigma_b, "sigma_w": _far_values(phi, _sigma_w), "q_star": np.array([profile(phi).q[-1], *FAR])}
+    return np.where(np.isfinite(sigma_b), values[name], np.nan)
 
 
 def _far_crossings(phi: Nonlinearity, function: Callable, target: float) -> list[float]:

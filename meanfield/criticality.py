@@ -15,8 +15,9 @@ from meanfield.critical_curve import (
     lengths_at_sigma_w,
     meets_degenerate_line,
     stability_onset,
+    values_far_out,
 )
-from meanfield.equilibria import is_stable, signs_beside
+from meanfield.equilibria import is_stable
 from meanfield.errors import (
     InvalidParameterError,
     NoCriticalPointError,
@@ -25,8 +26,10 @@ from meanfield.errors import (
     UnstableCriticalPointWarning,
 )
 from meanfield.expressions import as_nonlinearity
-from meanfield.gaussian_moments import PROFILE_RANGE, TOP, evaluate, profile
+from meanfield.gaussian_moments import evaluate
+from meanfield.length_landscapes import signs_beside
 from meanfield.nonlinearity import Nonlinearity
+from meanfield.profiles import PROFILE_RANGE, TOP, far_profile, profile
 from meanfield.quadrature import EPS
 from meanfield.results import Result
 from meanfield.slopes import BESIDE, ULPS, is_one
@@ -343,7 +346,8 @@ def _is_stable(phi: Nonlinearity, q: float, sigma_w: float, alpha: float, bound:
         return True
     # alpha = 1: the sign of the drift sigma_w^2 V(x) + sigma_b^2 - x at the nearest lengths where it is not 0. It is
     # divided by sigma_w^2, which is huge where phi' vanishes near 0.
-    table = profile(phi)
+    near = profile(phi)
+    table = near if q < near.q[-2] else far_profile(phi)
     here = float(evaluate(phi, np.array([q]))[0][0, 0]) if q else 0.0
     drift = table.row("V") - here - (table.q - q) / sigma_w**2
     noise = table.bound("V") + ULPS * (table.q + q) / sigma_w**2
@@ -368,17 +372,20 @@ def _nowhere_message(phi: Nonlinearity, name: str, target: float) -> str:
     if curve.degenerate:
         return f"{start}; the only one is sigma_w = {curve.sigma_w[0]:.6g}, sigma_b = 0, at every q_star"
     table = profile(phi)
-    searched = f"q_star is searched up to {table.searched:.3g}" + ("" if table.end == TOP else f"; {table.end}")
     present = curve.variance >= 0
     if not present.any():
         reason = "phi' vanishes" if not curve.q.size else "chi_1 = 1 would need sigma_b^2 = q - V/mu_1 < 0"
-        return f"{start}, nor any other: {reason} at every q up to {table.q[-1]:.3g}; {table.end}"
+        return f"{start}, nor any other up to q_star = {table.q[-1]:.3g}: {reason} at every q searched; {table.end}"
     q, sigma_b, sigma_w = curve.q[present], np.sqrt(curve.variance[present]), curve.sigma_w[present]
     values = {"sigma_b": sigma_b, "sigma_w": sigma_w, "q_star": q}[name]
     low, high = float(values.min()), float(values.max())
-    if table.end == TOP and values.argmax() == len(q) - 1 and q[-1] >= table.q[-1]:
-        end = _line_at_lengths(phi, np.array([table.searched]), "q_star", np.zeros(1))
-        high = max(high, float(np.nan_to_num(getattr(end, name)[0])))
+    bottom = f"from {low:.6g}"
+    if table.end == TOP:
+        far = values_far_out(phi, name)
+        high = float(np.fmax.reduce(far, initial=high))
+        if (far < low).any():  # it falls to a limit
+            bottom = f"above {float(np.fmin.reduce(far)):.6g}"
     if q[0] <= 1.01 * PROFILE_RANGE[0] and name in ("sigma_b", "q_star"):
-        low = 0.0
-    return f"{start}; attainable is {name} from {low:.6g} to {high:.6g} ({searched})"
+        bottom = "from 0" if curve.from_origin else "above 0"
+    searched = f"q_star is searched up to {table.searched:.3g}" + ("" if table.end == TOP else f"; {table.end}")
+    return f"{start}; attainable is {name} {bottom} to {high:.6g} ({searched})"

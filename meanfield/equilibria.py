@@ -1,36 +1,23 @@
 """Fixed points of the length map, their stability, the correlation they lead to, depth scales and phase."""
 
 import functools
-import itertools
 import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 
 from meanfield.arguments import scalar
 from meanfield.correlations import correlation_fixed_point
 from meanfield.errors import ConvergenceError, MeanFieldError, NoFixedPointError, Status
 from meanfield.expressions import as_nonlinearity
-from meanfield.gaussian_moments import (
-    FAR,
-    TOP,
-    UNRESOLVED,
-    Profile,
-    evaluate,
-    germ,
-    growth,
-    profile,
-    refuse_infinite,
-    scan,
-)
-from meanfield.length_interpolants import length_moments
+from meanfield.gaussian_moments import evaluate, refuse_infinite
+from meanfield.length_landscapes import Landscape, landscape_of
 from meanfield.nonlinearity import Nonlinearity
-from meanfield.quadrature import EPS
+from meanfield.profiles import FAR, UNRESOLVED
 from meanfield.results import Result
 from meanfield.slopes import BESIDE, ULPS, depth_scale, depth_scale_bound, is_one, slopes_at
 
-__all__ = ["FixedPoint", "escapes", "fixed_point", "fixed_points", "increasing", "is_stable", "signs_beside"]
+__all__ = ["FixedPoint", "fixed_point", "fixed_points", "is_stable"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,7 +100,7 @@ def fixed_points(phi, sigma_w, sigma_b) -> tuple[FixedPoint, ...]:
     [0.5]
     """
     nonlinearity, sigma_w, sigma_b = _checked(phi, sigma_w, sigma_b)
-    landscape = _landscape(nonlinearity, sigma_w, sigma_b)
+    landscape = landscape_of(nonlinearity, sigma_w, sigma_b)
     if landscape.neutral:
         return (_describe(nonlinearity, sigma_w, sigma_b, 1.0, landscape),)
     if not landscape.roots and not landscape.escapes:
@@ -155,7 +142,7 @@ def fixed_point(phi, sigma_w, sigma_b, *, q0=1.0) -> FixedPoint:
     """
     nonlinearity, sigma_w, sigma_b = _checked(phi, sigma_w, sigma_b)
     start = scalar("q0", q0, low=0.0)
-    landscape = _landscape(nonlinearity, sigma_w, sigma_b)
+    landscape = landscape_of(nonlinearity, sigma_w, sigma_b)
     q = start if landscape.neutral else _attractor(nonlinearity, sigma_w, sigma_b, start, landscape)
     return _describe(nonlinearity, sigma_w, sigma_b, q, landscape)
 
@@ -168,137 +155,6 @@ def _checked(phi, sigma_w, sigma_b) -> tuple[Nonlinearity, float, float]:
     )
 
 
-@dataclass(frozen=True)
-class _Landscape:
-    """The drift F(q) = sigma_w^2 V(q) + sigma_b^2 - q along the profile of phi, and its zeros.
-
-    sign : (n,) sign of F, 0 within its error; rising : (n,) is the length map increasing there;
-    roots : zeros of F, increasing; neutral : F is 0 everywhere; escapes : what grows beyond the last root and the
-    profile grows without bound.
-    """
-
-    profile: Profile
-    sign: np.ndarray
-    rising: np.ndarray
-    roots: tuple[float, ...]
-    neutral: bool
-    escapes: bool
-
-    def signs_beside(self, q: float) -> tuple[int, int]:
-        return signs_beside(self.profile.q, self.sign, q)
-
-
-def signs_beside(grid: np.ndarray, sign: np.ndarray, q: float) -> tuple[int, int]:
-    """The signs (n,) nearest below and above q that are not 0; 0 where there is none."""
-    told = np.flatnonzero(sign)
-    below, above = told[grid[told] < q * (1 - 1e-6)], told[grid[told] > q * (1 + 1e-6)]
-    return int(sign[below[-1]]) if below.size else 0, int(sign[above[0]]) if above.size else 0
-
-
-def increasing(q: np.ndarray, V: np.ndarray, V_slope: np.ndarray) -> np.ndarray:
-    """Where V increases with q, as far as rounding lets see."""
-    return q * V_slope >= -1e-12 * V
-
-
-def escapes(phi: Nonlinearity, sigma_w):
-    """Does a length that still grows where the profile ends grow without bound? Elementwise.
-
-    It does if E phi^2 grows at least as q/sigma_w^2, or beyond double precision.
-    """
-    return (sigma_w**2 * growth(phi) >= 1 - ULPS) | profile(phi).explodes
-
-
-def _drift(phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float) -> tuple[float, float]:
-    """F(q) and F'(q)."""
-    rows = scan(phi, np.array([q]))
-    return sigma_w**2 * float(rows[0, 0]) + sigma_b**2 - q, sigma_w**2 * float(rows[3, 0]) - 1
-
-
-def _rough_drift(phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float) -> tuple[float, float]:
-    """The same by interpolation, a few digits short and many times faster."""
-    V, _, V_slope = length_moments(phi, np.array([q]))[:, 0].tolist()
-    return sigma_w**2 * V + sigma_b**2 - q, sigma_w**2 * V_slope - 1
-
-
-def _root(phi: Nonlinearity, sigma_w: float, sigma_b: float, low: float, high: float, start: float) -> float:
-    """The zero of F between two lengths where it has opposite signs, to rounding of q.
-
-    Newton's method from `start`, the last step with integrals; Brent's in ln q when it leaves the bracket or is slow.
-    """
-    if low == high:
-        return low
-    q, drift = start, _rough_drift
-    for _ in range(8):
-        value, slope = drift(phi, sigma_w, sigma_b, q)
-        step = value / slope if slope else math.inf
-        if not low <= q - step <= high:
-            break
-        q -= step
-        if abs(step) <= 1e-9 * q:
-            if drift is _drift:
-                return q
-            drift = _drift
-
-    def exact(t: float) -> float:
-        return _drift(phi, sigma_w, sigma_b, math.exp(t))[0]
-
-    return math.exp(brentq(exact, math.log(low), math.log(high), xtol=EPS, rtol=4 * EPS))
-
-
-@functools.lru_cache(maxsize=4096)
-def _landscape(phi: Nonlinearity, sigma_w: float, sigma_b: float) -> _Landscape:
-    table = profile(phi)
-    q, V, slope = table.q, table.row("V"), sigma_w**2 * table.row("V_slope")
-    drift = sigma_w**2 * V + sigma_b**2 - q
-    noise = sigma_w**2 * table.bound("V") + 4 * EPS * (q + sigma_b**2 + sigma_w**2 * V)
-    sign = np.where(np.abs(drift) <= noise, 0, np.sign(drift)).astype(int)
-    steepness = slope - 1
-    # Slopes of 1 to rounding (flat starts, ReLU at sqrt(2)) turn nowhere.
-    steepness[np.abs(steepness) <= sigma_w**2 * table.bound("V_slope") + 4 * EPS * (1 + np.abs(slope))] = 0.0
-    rising = increasing(q, V, table.row("V_slope"))
-    at_origin = sigma_b**2 == 0 and germ(phi)[0] == 0
-    unbounded = bool(escapes(phi, sigma_w))
-    if at_origin and not sign.any():
-        return _Landscape(table, sign, rising, (), True, unbounded)
-
-    brackets = []
-    known = np.flatnonzero(sign)
-    for i, j in itertools.pairwise(known):
-        if sign[i] != sign[j]:
-            brackets.append((q[i], q[j], q[i] - drift[i] * (q[j] - q[i]) / (drift[j] - drift[i])))
-        elif sign[i] * steepness[i] < 0 < sign[i] * steepness[j]:
-            brackets.extend(_around_extremum(phi, sigma_w, sigma_b, q[i], q[j], sign[i]))
-    if known.size and sign[known[0]] < 0 and not at_origin:
-        # F(q) >= sigma_w^2 V(0+) + sigma_b^2 - q up to rounding, so a root lies above half of that.
-        floor = (sigma_w**2 * germ(phi)[0] ** 2 + sigma_b**2) / 2
-        while floor > 0 and _drift(phi, sigma_w, sigma_b, floor)[0] <= 0:
-            floor /= 1024
-        if floor > 0:
-            brackets.insert(0, (floor, q[known[0]], math.sqrt(floor * q[known[0]])))
-    if known.size and sign[known[-1]] > 0 and not unbounded and table.end == TOP:
-        far = next((x for x in FAR if _drift(phi, sigma_w, sigma_b, x)[0] < 0), None)
-        if far is not None:
-            brackets.append((q[known[-1]], far, math.sqrt(q[known[-1]] * far)))
-    roots = [0.0] if at_origin else []
-    roots += [_root(phi, sigma_w, sigma_b, *bracket) for bracket in brackets]
-    return _Landscape(table, sign, rising, tuple(roots), False, unbounded)
-
-
-def _around_extremum(phi, sigma_w: float, sigma_b: float, low: float, high: float, sign: int) -> list:
-    """Brackets of two near roots between grid points of equal sign, where F turns towards zero in between."""
-
-    def slope(t: float) -> float:
-        return _drift(phi, sigma_w, sigma_b, math.exp(t))[1]
-
-    turn = math.exp(brentq(slope, math.log(low), math.log(high), xtol=1e-12))
-    depth = _drift(phi, sigma_w, sigma_b, turn)[0]
-    if abs(depth) <= 1e-14 * turn:
-        return [(turn, turn, turn)]
-    if depth * sign > 0:
-        return []
-    return [(low, turn, math.sqrt(low * turn)), (turn, high, math.sqrt(turn * high))]
-
-
 @functools.lru_cache(maxsize=4096)
 def _length_map(phi: Nonlinearity, q: float) -> tuple[float, float]:
     """V and its slope, refused where they are infinite."""
@@ -308,7 +164,7 @@ def _length_map(phi: Nonlinearity, q: float) -> tuple[float, float]:
     return float(values[0, 0]), float(values[3, 0])
 
 
-def _attractor(phi: Nonlinearity, sigma_w: float, sigma_b: float, start: float, landscape: _Landscape) -> float:
+def _attractor(phi: Nonlinearity, sigma_w: float, sigma_b: float, start: float, landscape: Landscape) -> float:
     """Where the orbit of `start` ends: followed until the map is increasing all the way to the next root."""
     roots, q = np.array(landscape.roots), start
     grid = landscape.profile.q
@@ -333,7 +189,7 @@ def _attractor(phi: Nonlinearity, sigma_w: float, sigma_b: float, start: float, 
     raise ConvergenceError(f"{phi.name}: the length has not settled within 1000 layers from q0 = {start:g}", q)
 
 
-def _no_limit(phi: Nonlinearity, sigma_w: float, sigma_b: float, start: float, landscape: _Landscape) -> MeanFieldError:
+def _no_limit(phi: Nonlinearity, sigma_w: float, sigma_b: float, start: float, landscape: Landscape) -> MeanFieldError:
     """The error that says how far the length was seen to grow from `start`."""
     if not landscape.escapes:
         return ConvergenceError(_unended_message(phi, sigma_w, sigma_b, landscape), landscape.profile.searched)
@@ -347,7 +203,7 @@ def _no_limit(phi: Nonlinearity, sigma_w: float, sigma_b: float, start: float, l
     return NoFixedPointError(f"{message}; a smaller q0 reaches q_star = {', '.join(f'{q:.6g}' for q in attractors)}")
 
 
-def _unended_message(phi: Nonlinearity, sigma_w: float, sigma_b: float, landscape: _Landscape) -> str:
+def _unended_message(phi: Nonlinearity, sigma_w: float, sigma_b: float, landscape: Landscape) -> str:
     table = landscape.profile
     return (
         f"{phi.name}: at sigma_w = {sigma_w:.10g}, sigma_b = {sigma_b:.10g} the length leaves the range of the search, "
@@ -363,7 +219,7 @@ def is_stable(alpha: float, bound: float, below: int, above: int) -> bool:
     return below >= 0 and above <= 0 if is_one(alpha, bound) else alpha < 1
 
 
-def _describe(phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float, landscape: _Landscape) -> FixedPoint:
+def _describe(phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float, landscape: Landscape) -> FixedPoint:
     lengths = q * np.array(BESIDE if q > 0 else (1.0,))
     values, bounds = evaluate(phi, lengths)
     refuse_infinite(phi, lengths[:1], bounds[:2, :1])
@@ -404,7 +260,7 @@ def _describe(phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float, lands
     )
 
 
-def _status(landscape: _Landscape, error: float, q: float) -> Status:
+def _status(landscape: Landscape, error: float, q: float) -> Status:
     if landscape.neutral:
         return Status.EVERY_Q_FIXED
     return Status.LOW_ACCURACY if error > 1e-6 * q else Status.CONVERGED

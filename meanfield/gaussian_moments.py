@@ -14,18 +14,11 @@ from meanfield.quadrature import EPS, HalfLineQuadrature
 from meanfield.results import Result
 
 __all__ = [
-    "FAR",
     "FIELDS",
-    "PROFILE_RANGE",
-    "TOP",
-    "UNRESOLVED",
     "Moments",
-    "Profile",
     "evaluate",
     "germ",
-    "growth",
     "moments",
-    "profile",
     "refuse_infinite",
     "scan",
 ]
@@ -269,105 +262,3 @@ def _at_zero(phi: Nonlinearity) -> tuple[np.ndarray, np.ndarray]:
         bound = float(8 * bounds[3].max() + 2 * abs(V_slope - linear[0]))
     values = np.array([value**2, mu_1, mu_2, V_slope, -(value**2)])
     return values, np.array([2 * EPS, 4 * EPS, 8 * EPS, 0.0, 2 * EPS]) * np.abs(values) + np.array([0, 0, 0, bound, 0])
-
-
-PROFILE_RANGE = (1e-12, 1e8)
-FAR = (1e10, 1e16, 1e40, 1e150)  # where a root beyond the profile is looked for
-PROFILE_POINTS_PER_DECADE = 16
-
-
-@dataclass(frozen=True, eq=False)
-class Profile:
-    """Moments along a logarithmic grid of q, the map on which every search for roots begins.
-
-    q : (n,); rows : (5, n) in the order of FIELDS; bounds : (5, n); end : why it ends where it does;
-    explodes : that is because E phi^2 or E phi'^2 is infinite, or beyond double precision, at larger q.
-    """
-
-    q: np.ndarray
-    rows: np.ndarray
-    bounds: np.ndarray
-    end: str
-    explodes: bool
-
-    def row(self, name: str) -> np.ndarray:
-        return self.rows[FIELDS.index(name)]
-
-    def bound(self, name: str) -> np.ndarray:
-        return self.bounds[FIELDS.index(name)]
-
-    @property
-    def searched(self) -> float:
-        """The largest q at which a root is looked for."""
-        return FAR[-1] if self.end == TOP else float(self.q[-1])
-
-
-TOP = "no larger q is searched"
-INFINITE = "above it E phi^2 or E phi'^2 is infinite, or beyond double precision"
-UNRESOLVED = "above it phi turns too fast for the integrals; scale x down, and sigma_w and sigma_b up"
-SMALL, LARGE = 1e-75, 1e75  # phi'^4 is within double precision
-
-
-@functools.lru_cache(maxsize=256)
-def profile(phi: Nonlinearity) -> Profile:
-    """The moments of `phi` for q in [1e-12, 1e8], cut where they stop being finite or resolved to six digits.
-
-    Raises
-    ------
-    NonlinearityError
-        There is no such q, or the squares of phi' are not within double precision.
-    """
-    _refuse_size(phi)
-    low, high = (math.log10(end) for end in PROFILE_RANGE)
-    q = np.logspace(low, high, round((high - low) * PROFILE_POINTS_PER_DECADE) + 1)
-    parts, end = [], TOP
-    for octave in np.split(q, np.flatnonzero(np.diff(np.frexp(np.sqrt(q))[1])) + 1):
-        try:
-            rows, bounds = evaluate(phi, octave)
-        except NonlinearityError:
-            end = INFINITE
-            break
-        finite = np.isfinite(bounds[0] + bounds[1])
-        good = finite & ((bounds[:2] <= 1e-6 * rows[:2]).all(axis=0) | (rows[:2] == 0).any(axis=0))
-        stop = len(octave) if good.all() else int(np.argmin(good))
-        parts.append((octave[:stop], rows[:, :stop], bounds[:, :stop]))
-        if stop < len(octave):
-            end = UNRESOLVED if finite[stop] and _fits(phi, 1e3 * math.sqrt(octave[stop])) else INFINITE
-            break
-    if not parts or not parts[0][0].size:
-        raise NonlinearityError(f"{phi.name}: the search for q ends at q = {PROFILE_RANGE[0]:g} already: {end}")
-    q, rows, bounds = (np.concatenate([part[i] for part in parts], axis=-1) for i in range(3))
-    return Profile(q, rows, bounds, end, end == INFINITE)
-
-
-def _refuse_size(phi: Nonlinearity) -> None:
-    x = 2.0 ** np.arange(-20, 61)
-    with np.errstate(all="ignore"):
-        slopes = np.abs([phi.derivative(x), phi.derivative(-x)])
-    near, anywhere = (
-        max(*map(abs, germ(phi)[1:]), slopes[:, x <= 1].max()),
-        slopes[np.isfinite(slopes)].max(initial=0.0),
-    )
-    if near > LARGE or 0 < anywhere < SMALL:
-        raise NonlinearityError(
-            f"{phi.name}: phi' is of size {near if near > LARGE else anywhere:.3g}, so the moments leave double "
-            "precision; scale phi, and divide sigma_w by the same factor"
-        )
-
-
-def _fits(phi: Nonlinearity, x: float) -> bool:
-    """Are phi^2 and phi'^4 finite at x and -x?"""
-    both = np.array([x, -x])
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(phi.function(both) ** 2 + phi.derivative(both) ** 4).all())
-
-
-@functools.lru_cache(maxsize=256)
-def growth(phi: Nonlinearity) -> float:
-    """What E phi^2/q tends to as q grows, or a bound from below: inf if it grows on, 0 if it does not settle."""
-    x = 2.0 ** np.array([70.0, 80.0])
-    with np.errstate(all="ignore"):
-        before, after = (((phi.function(x) / x) ** 2 + (phi.function(-x) / x) ** 2) / 2).tolist()
-    if not after >= before * (1 - 1e-9):  # it falls, or is nan
-        return 0.0
-    return after if after <= before * (1 + 1e-9) else math.inf

@@ -15,10 +15,10 @@ from meanfield.critical_curve import critical_curve
 from meanfield.criticality import CriticalPoint, critical_point, critical_points
 from meanfield.errors import NoCriticalPointError, Status, UnstableCriticalPointWarning
 from meanfield.expressions import as_nonlinearity
-from meanfield.gaussian_moments import profile
 from meanfield.jacobian import jacobian_spectrum
 from meanfield.layer_laws import slope_law
 from meanfield.nonlinearity import Nonlinearity
+from meanfield.profiles import profile
 from meanfield.results import Result
 from meanfield.universality import universality_class
 

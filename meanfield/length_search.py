@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meanfield.equilibria import escapes, increasing
-from meanfield.gaussian_moments import Profile, evaluate, germ, profile
+from meanfield.gaussian_moments import evaluate, germ
 from meanfield.length_interpolants import length_moments
+from meanfield.length_landscapes import heads_for_zero, increasing
 from meanfield.nonlinearity import Nonlinearity
+from meanfield.profiles import Profile, profile
 from meanfield.quadrature import EPS
 from meanfield.slopes import ULPS
 
@@ -76,9 +77,8 @@ class _Landscape:
 
     def _unclear(self) -> np.ndarray:
         filled = _forward_fill(self._sign)
-        first, last = filled[:, 0], filled[:, -1]
-        below_profile = (first < 0) & ~self._at_origin
-        beyond_profile = (last > 0) & ~escapes(self._phi, np.sqrt(self._weights))
+        below_profile = (filled[:, 0] < 0) & ~self._at_origin
+        beyond_profile = heads_for_zero(self._phi, np.sqrt(self._weights), filled[:, -1], self._turn[:, -1])
         return ~self._told.any(axis=1) | below_profile | beyond_profile | ~self._told[:, 0]
 
     def roots(self) -> np.ndarray:

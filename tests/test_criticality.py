@@ -232,6 +232,17 @@ def test_silu_warns_and_names_the_alternative():
     assert "silu" in str(caught[0].message)
 
 
+def test_points_beyond_the_profile_repel():
+    """softshrink: at criticality alpha = 1 and V is convex, so lengths above q_star leave, at every sigma_b."""
+    for sigma_b in (0.2, 50.0, 100.0, 1e3):
+        (point,) = mf.critical_points("softshrink", sigma_b=sigma_b)
+        assert not point.stable
+        assert any(
+            abs(fixed.q_star - point.q_star) <= fixed.error
+            for fixed in mf.fixed_points("softshrink", point.sigma_w, sigma_b)
+        )
+
+
 def test_the_smallest_stable_point_is_chosen():
     for phi, given, value in GIVEN:
         points = mf.critical_points(phi, **{given: value})
@@ -450,12 +461,38 @@ def test_lines_far_beyond_the_profile():
         ("tanh", {"sigma_b": 1e80}, r"attainable is sigma_b from 0 to 1e\+75 \(q_star is searched up to 1e\+150\)"),
         ("tanh", {"sigma_w": 0.9}, "attainable is sigma_w from 1 to "),
         ("sin(1e3*x)", {"sigma_b": 2.0}, r"from 0 to 0\.\d+ \(.* phi turns too fast for the integrals"),
-        ("softshrink(lambd=1e6)", {"sigma_b": 0.1}, r"phi' vanishes at every q up to 1e\+08"),
+        ("softshrink(lambd=1e6)", {"sigma_b": 0.1}, r"up to q_star = 1e\+08: phi' vanishes at every q"),
+        ("softshrink(lambd=1e4)", {"sigma_b": 1e80}, r"to 2\.8\d+e\+39 \(q_star is searched up to 1e\+150"),
+        ("tanhshrink", {"sigma_b": 0.0}, r"attainable is sigma_b above 0 to 2\.306\d+e\+37"),
+        ("tanhshrink", {"sigma_w": 0.9}, "attainable is sigma_w above 1 to "),
+        ("softplus", {"sigma_b": 1.0}, r"nor any other up to q_star = 1e\+08: "),
     ],
 )
 def test_what_is_attainable_never_contradicts_itself(phi, given, reason):
     with pytest.raises(NoCriticalPointError, match=reason):
         mf.critical_point(phi, **given)
+
+
+@pytest.mark.parametrize("shift", [30, 50, 200])
+def test_features_far_from_the_origin(shift):
+    """tanh(x - a), phi' within the bell's tail up to q ~ a^2/6: critical where q E phi'^2 >= E phi^2, with mpmath."""
+    result = mf.critical_point(f"tanh(x-{shift})", sigma_b=0.1)
+    with mpmath.workdps(20):
+        scale = mpmath.sqrt(2 * mpmath.pi * result.q_star)
+        cuts = [-20 * scale, *(shift + d for d in (-40, -10, -2, 0, 2, 10, 40)), 20 * scale]
+
+        def mean(f):
+            return mpmath.quad(lambda x: f(x) * mpmath.exp(-x * x / (2 * result.q_star)), cuts) / scale
+
+        V, mu_1 = mean(lambda x: mpmath.tanh(x - shift) ** 2), mean(lambda x: mpmath.sech(x - shift) ** 4)
+    assert abs(result.sigma_w**2 * float(mu_1) - 1) <= 1e-12
+    assert abs(result.sigma_w**2 * float(V) + 0.01 - result.q_star) <= 1e-12 * result.q_star
+
+
+@pytest.mark.parametrize("phi", ["relu(x-30)", "gelu(x-30)", "sigmoid(x-100)", "relu(x-1000)"])
+def test_moments_lost_in_a_tail_end_no_search(phi):
+    with pytest.raises(NoCriticalPointError, match=r"attainable is .* 1e\+150|every q searched; no larger"):
+        mf.critical_point(phi, sigma_w=1e-3)
 
 
 def test_a_dead_zone():

@@ -430,6 +430,21 @@ def test_lengths_far_beyond_the_profile():
         assert result.error <= 1e-3 * result.q_star
 
 
+@pytest.mark.parametrize("sigma_b", [100.0, 1e3])
+def test_two_lengths_beyond_the_profile(sigma_b):
+    """softshrink: V = q - 2 lambda sqrt(2 q/pi) + lambda^2 + O(q^-1/2): a quadratic in sqrt(q)."""
+    sigma_w = 1 + 0.07 / sigma_b**2
+    a, b, c = sigma_w**2 - 1, sigma_w**2 * math.sqrt(2 / math.pi), sigma_w**2 / 4 + sigma_b**2
+    roots = [((b + sign * math.sqrt(b * b - 4 * a * c)) / (2 * a)) ** 2 for sign in (-1, 1)]
+    points = mf.fixed_points("softshrink", sigma_w, sigma_b)
+    assert [point.stable for point in points] == [True, False]
+    assert all(abs(p.q_star / q - 1) <= 1 / sigma_b + p.error / q for p, q in zip(points, roots, strict=True))
+
+
+def test_a_diagram_sees_two_lengths_beyond_the_profile():
+    assert mf.phase_diagram("softshrink", [1 + 7e-6], [100.0]).n_fixed_points.item() == 2
+
+
 def test_a_steep_step_has_the_chaos_of_a_sign():
     """tanh(1e7 x) at sigma_w = 1.5: E phi phi = (2/pi) asin c, whose c* is that of [Poole16]'s step."""
     result = mf.fixed_point("tanh(1e7*x)", 1.5, 0.1)

@@ -8,7 +8,7 @@ from scipy import integrate
 
 import meanfield as mf
 from meanfield.softmax_curvature import probabilities, softmax_curvature, softmax_lambda_max, softmax_lambda_min
-from meanfield.softmax_fisher import softmax_fisher
+from meanfield.softmax_fisher import DRAWS, softmax_fisher
 
 
 def hessians(p):
@@ -82,14 +82,14 @@ def test_bad_arguments(arguments, part):
 @pytest.mark.parametrize(("variance", "covariance"), [(0.5, 0.0), (4.0, 1.0)])
 def test_weighed_spectrum_against_the_whole_matrix(own, shared, variance, covariance):
     """K^{1/2} H K^{1/2} of size T C, for the very logits that are drawn."""
-    T, C, draws = 12, 4, 16
+    T, C = 12, 4
     found = softmax_fisher(own, shared, T, C, variance=variance, covariance=covariance)
     kernel = np.kron(shared * np.ones((T, T)) + (own - shared) * np.eye(T), np.eye(C))
     values, vectors = np.linalg.eigh(kernel)
     root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
     rng = np.random.default_rng(0)
     rows = []
-    for _ in range(draws):
+    for _ in range(DRAWS):
         common = math.sqrt(covariance) * rng.standard_normal(C)
         logits = common + math.sqrt(variance - covariance) * rng.standard_normal((T, C))
         blocks = hessians(probabilities(logits))

@@ -25,9 +25,9 @@ def test_calibrate(terminal):
 
 def test_a_verdict_that_cannot_see_gross_errors_is_exit_code_1(terminal):
     weak = ("--sigma-w", 1.5, "--sigma-b", 0.3, "--depth", 2, "--widths", "10", "--networks", 2, "--runs", 10)
-    record = terminal.json("calibrate", "tanh", *weak, code=1)
+    record = terminal.json("calibrate", "tanh", *weak, "--quantities", "chi", code=1)
     assert record["passed"] is False
-    assert "Missed too often" in record["summary"]
+    assert "No gross error changes the prediction by more" in record["summary"]
 
 
 def test_workers_do_not_change_a_calibration(terminal, tmp_path):

@@ -23,7 +23,7 @@ def words_of(text):
         ("fisher", "tanh"),
         ("propagate", "tanh", "--sigma-w", 2.5, "--sigma-b", 0.3, "--depth", 9, "--c0", "0,0.1,0.2,0.3,0.4,0.5"),
         ("init", "tanh", 30, 20, 10),
-        ("validate", "tanh", "--sigma-w", 1.5, "--sigma-b", 0.3, "--depth", 2, "--widths", "20,40", "--networks", 4),
+        ("validate", "tanh", "--sigma-w", 1.5, "--sigma-b", 0.3, "--depth", 2, "--widths", "20,40", "--networks", 16),
     ],
     ids=lambda words: words[0] if isinstance(words, tuple) else words,
 )

@@ -8,7 +8,7 @@ from scipy import stats
 
 import meanfield as mf
 import verify
-from verify import comparison
+from verify import calibration, comparison
 from verify.calibration import binomial_band, share
 from verify.settings import checked_setting
 from verify.wrong_theories import controls, off_by
@@ -40,6 +40,35 @@ def test_power_curves_rise_and_gross_errors_fail():
     assert math.isnan(found.smallest["sigma_b"])
     assert found.false_alarms <= found.band[1]
     assert found.summary.startswith(f"The right theory was rejected in {found.false_alarms} of 12 runs")
+
+
+def test_a_gross_error_that_changes_nothing_is_not_missed():
+    """Of critical ReLU at q0 = 1 E phi^2 is E phi'^2 = 1/2."""
+    found = verify.calibrate("relu", 2**0.5, 0.0, **SMALL, sigma_w_errors=(0.3,), seed=1)
+    by_name = {each.name: each for each in found.alternatives}
+    same, other = by_name["phi in place of its derivative"], by_name["1 in place of the derivative"]
+    assert (same.rejected, same.visible) == (found.false_alarms, False)
+    assert same.expected <= found.level
+    assert (other.rate, other.visible) == (1.0, True)
+    assert found.passed
+    assert found.summary.endswith("Too small a change for these networks to show: phi in place of its derivative.")
+
+
+def test_the_power_expected_is_the_power_seen():
+    """Of one check: sigma_w off moves ln q of the second layer of a linear network by 2 ln(1 + size)."""
+    budget = {"depth": 2, "widths": (100, 200), "networks": 12, "quantities": "q", "runs": 300, "level": 0.05}
+    found = verify.calibrate("linear", 1.0, 0.0, **budget, sigma_w_errors=(0.02, 0.06, 0.15), seed=1)
+    off = [each for each in found.alternatives if each.parameter == "sigma_w"]
+    assert min(each.expected for each in off) < 0.3 < 0.7 < max(each.expected for each in off)
+    for each in off:
+        assert abs(each.expected - each.rate) <= 0.05 + 3 * (0.25 / 300) ** 0.5
+
+
+def test_a_missed_gross_error_is_found_out(monkeypatch):
+    monkeypatch.setattr(calibration, "judge", lambda comparisons, level: (None, np.array([False])))
+    found = verify.calibrate("tanh", 1.5, 0.3, **SMALL, sigma_w_errors=(0.9,), sigma_b_errors=(0.9,))
+    assert not found.passed
+    assert "Missed too often: depth off by one, " in found.summary
 
 
 def test_a_run_is_a_check():

@@ -56,7 +56,7 @@ def test_raw_factors_are_a_control_where_they_show():
 RUNS = {"runs": 10, "sigma_w_errors": (0.5,), "sigma_b_errors": (0.9,)}
 BUDGET = {
     "mean_log_sigma": {"depth": 4, "widths": (50, 100), "networks": 16},
-    "jacobian_moment": {"depth": 4, "widths": (80, 240), "networks": 32},
+    "jacobian_moment": {"depth": 4, "widths": (80, 240), "networks": 64},
 }
 
 
