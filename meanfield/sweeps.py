@@ -19,6 +19,7 @@ __all__ = ["start_worker", "stream", "sweep"]
 
 # Enough to share out and to show progress, few enough that a call's own cost stays small.
 MOST_CHUNKS = 64
+MOST_COPIES = 4  # functions of earlier sweeps that a worker process remembers
 
 _PROCESS = uuid.uuid4().hex
 _worker_lock = threading.Lock()
@@ -135,7 +136,7 @@ def _serial(fn, work: list, progress) -> Iterator[Any]:
 def _shared_out(fn, work: list, executor: Executor, progress) -> Iterator[Any]:
     size = -(-len(work) // MOST_CHUNKS)
     chunks = [work[start : start + size] for start in range(0, len(work), size)]
-    run = functools.partial(_run_chunk, fn, _this_process())
+    run = functools.partial(_run_chunk, _Shared(fn, uuid.uuid4().hex), _this_process())
     done = 0
     with threadpool_limits(1):
         results = None
@@ -162,11 +163,30 @@ def _shared_out(fn, work: list, executor: Executor, progress) -> Iterator[Any]:
                 results.close()  # type: ignore[union-attr]
 
 
-def _run_chunk(fn, origin: tuple[str, int], chunk: Sequence) -> list:
+class _Shared:
+    """The function of one sweep, one object for all its chunks in a worker process: what it caches by phi is kept."""
+
+    def __init__(self, fn: Callable[[Any], Any], token: str) -> None:
+        self.fn, self._token = fn, token
+
+    def __reduce__(self):
+        return _first_copy, (self._token, self.fn)
+
+
+_copies: dict[str, _Shared] = {}
+
+
+def _first_copy(token: str, fn: Callable[[Any], Any]) -> _Shared:
+    for old in list(_copies)[:-MOST_COPIES]:
+        _copies.pop(old, None)
+    return _copies.setdefault(token, _Shared(fn, token))
+
+
+def _run_chunk(shared: _Shared, origin: tuple[str, int], chunk: Sequence) -> list:
     # In threads of the calling process the limit is set already, and setting it from several threads races.
     if _this_process() != origin:
         start_worker()
-    return [fn(item) for item in chunk]
+    return [shared.fn(item) for item in chunk]
 
 
 def _this_process() -> tuple[str, int]:

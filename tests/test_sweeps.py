@@ -45,6 +45,15 @@ def dies(_):
     os._exit(3)
 
 
+class Counter:
+    uses = 0
+
+
+def uses_of(counter, _):
+    counter.uses += 1
+    return os.getpid(), counter.uses
+
+
 class Recorder(Executor):
     """Runs in this process; remembers what it was given."""
 
@@ -171,6 +180,13 @@ def test_executors_need_a_map():
         sweep(abs, [1], executor=3)
 
 
+def test_a_worker_process_keeps_what_it_is_sent(processes):
+    """So that caches by phi hold from chunk to chunk; the next sweep gets its own."""
+    for _ in range(sweeps.MOST_COPIES + 2):
+        uses = dict(sweep(functools.partial(uses_of, Counter()), range(100), executor=processes))
+        assert sum(uses.values()) == 100
+
+
 def test_the_chunk_function_pickles():
-    run = functools.partial(sweeps._run_chunk, abs, sweeps._this_process())
+    run = functools.partial(sweeps._run_chunk, sweeps._Shared(abs, "token"), sweeps._this_process())
     assert pickle.loads(pickle.dumps(run))([-2]) == [2]
