@@ -26,6 +26,7 @@ __all__ = [
 
 LEAST = 1e-300  # of mu_1: sigma_w^2 = 1/mu_1 is within double precision
 Curve = Callable[[np.ndarray], np.ndarray]
+Line = Callable[[Nonlinearity, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def critical_curve(phi: Nonlinearity) -> CriticalCurve:
     variance_at = functools.partial(_variance, phi)
     extra = _turning_points(functools.partial(_sigma_w, phi), q, sigma_w) + _turning_points(variance_at, q, variance)
     told = variance != 0
-    extra += _crossings(variance_at, q[told], variance[told], 0.0)  # where the line begins and ends
+    extra += _crossings(phi, _variance, q[told], variance[told], 0.0)  # where the line begins and ends
     if extra:
         new = np.array(extra)
         rows = scan(phi, new)
@@ -102,22 +103,22 @@ def _variance(phi: Nonlinearity, q: np.ndarray) -> np.ndarray:
     return rows[4] / rows[1]
 
 
-def _crossings(function: Curve, q: np.ndarray, values: np.ndarray, target: float) -> list[float]:
-    """Lengths at which function(q) = target, one for each pair of neighbouring grid points on both sides of it."""
+def _crossings(phi: Nonlinearity, line: Line, q: np.ndarray, values: np.ndarray, target: float) -> list[float]:
+    """Lengths at which line(phi, q) = target, one for each pair of neighbouring grid points on both sides of it."""
     above = values > target
     found = []
     for i in np.flatnonzero(above[:-1] != above[1:]):
         if values[i] == target:
             found.append(float(q[i]))
             continue
-        root = _root_between(lambda x: function(x) - target, q[i], q[i + 1])
+        root = _root_between(phi, line, float(q[i]), float(q[i + 1]), target)
         if not found or root > found[-1] * (1 + 1e-9):  # an extremum that touches the target is one root
             found.append(root)
     return found
 
 
 @functools.lru_cache(maxsize=256)
-def _far_values(phi: Nonlinearity, function: Callable[[Nonlinearity, np.ndarray], np.ndarray]) -> np.ndarray:
+def _far_values(phi: Nonlinearity, function: Line) -> np.ndarray:
     """The function at the end of the profile and at the lengths FAR beyond; nan where it is not defined there."""
     with np.errstate(all="ignore"):
         return function(phi, np.array([profile(phi).q[-1], *FAR]))
@@ -132,7 +133,7 @@ def values_far_out(phi: Nonlinearity, name: str) -> np.ndarray:
     return np.where(np.isfinite(sigma_b), values[name], np.nan)
 
 
-def _far_crossings(phi: Nonlinearity, function: Callable, target: float) -> list[float]:
+def _far_crossings(phi: Nonlinearity, function: Line, target: float) -> list[float]:
     """The first length beyond the profile at which function(phi, q) = target, if there is one."""
     if profile(phi).end != TOP:
         return []
@@ -155,30 +156,38 @@ _POINTS = -np.cos(np.pi * np.arange(13) / 12)
 _POWERS = np.linalg.inv(np.vander(_POINTS))
 
 
-def _root_between(function: Curve, low: float, high: float) -> float:
-    """The zero of an analytic function of ln q between two lengths.
+@functools.lru_cache(maxsize=4096)
+def _powers_between(phi: Nonlinearity, line: Line, low: float, high: float) -> tuple[float, ...]:
+    """line(phi, q) as a polynomial in s, the place of ln q between the lengths, from -1 to 1."""
+    middle, half = math.log(low * high) / 2, math.log(high / low) / 2
+    return tuple((_POWERS @ line(phi, np.exp(middle + half * _POINTS))).tolist())
+
+
+def _root_between(phi: Nonlinearity, line: Line, low: float, high: float, target: float) -> float:
+    """Where line(phi, q) = target between two lengths, for a line that is analytic in ln q.
 
     One call on Chebyshev points gives a polynomial whose zero is right to its rounding, a second call corrects that:
     calls cost more than points.
     """
-    middle, half = math.log(low * high) / 2, math.log(high / low) / 2
-    powers = (_POWERS @ function(np.exp(middle + half * _POINTS))).tolist()
+    *powers, constant = _powers_between(phi, line, low, high)
+    powers.append(constant - target)
 
     def polynomial(s: float) -> float:
         return functools.reduce(lambda total, power: total * s + power, powers)
 
+    def excess(t: float) -> float:
+        return float(line(phi, np.exp([t]))[0]) - target
+
     left, right = polynomial(-1.0), polynomial(1.0)
     if left * right > 0:  # the root is at an end, to rounding
-        return float(low if abs(left) < abs(right) else high)
+        return low if abs(left) < abs(right) else high
     s = brentq(polynomial, -1.0, 1.0, xtol=EPS, rtol=4 * EPS)
-    q = math.exp(middle + half * s)
+    middle, half = math.log(low * high) / 2, math.log(high / low) / 2
     slope = np.polyval(np.polyder(powers), s) / half
-    step = float(function(np.array([q]))[0]) / slope if slope else math.inf
+    step = excess(middle + half * s) / slope if slope else math.inf
     if abs(step) <= 1e-9:
-        return q * math.exp(-step)
-    return math.exp(
-        brentq(lambda t: float(function(np.exp([t]))[0]), math.log(low), math.log(high), xtol=EPS, rtol=4 * EPS)
-    )
+        return math.exp(middle + half * s - step)
+    return math.exp(brentq(excess, math.log(low), math.log(high), xtol=EPS, rtol=4 * EPS))
 
 
 def lengths_at_sigma_b(phi: Nonlinearity, sigma_b: float) -> list[float]:
@@ -189,10 +198,10 @@ def lengths_at_sigma_b(phi: Nonlinearity, sigma_b: float) -> list[float]:
             lengths.append(0.0)
         # Crossings between points of either sign; where the line leaves 0 it has q = 0, found above.
         known = curve.variance != 0
-        return lengths + _crossings(functools.partial(_variance, phi), curve.q[known], curve.variance[known], 0.0)
+        return lengths + _crossings(phi, _variance, curve.q[known], curve.variance[known], 0.0)
     if curve.from_origin and curve.q.size and curve.variance[0] > sigma_b**2:
         return [_below_profile(phi, sigma_b)]
-    found = _crossings(functools.partial(_variance, phi), curve.q, curve.variance, sigma_b**2)
+    found = _crossings(phi, _variance, curve.q, curve.variance, sigma_b**2)
     return found + _far_crossings(phi, _variance, sigma_b**2)
 
 
@@ -211,7 +220,7 @@ def lengths_at_sigma_w(phi: Nonlinearity, sigma_w: float) -> list[float]:
     at_zero, bounds = evaluate(phi, np.zeros(1))
     if germ(phi)[0] == 0 and abs(sigma_w**2 * at_zero[1, 0] - 1) <= sigma_w**2 * bounds[1, 0] + 8 * EPS:
         lengths.append(0.0)
-    found = _crossings(functools.partial(_sigma_w, phi), curve.q, curve.sigma_w, sigma_w)
+    found = _crossings(phi, _sigma_w, curve.q, curve.sigma_w, sigma_w)
     found += _far_crossings(phi, _sigma_w, sigma_w)
     return lengths + [q for q in found if curve.defined_at(phi, q) and not (lengths and q < 1e-10)]
 

@@ -1,7 +1,6 @@
 """The drift of the length map along the profile of phi, its signs and its zeros."""
 
 import functools
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -129,10 +128,13 @@ def landscape_of(phi: Nonlinearity, sigma_w: float, sigma_b: float) -> Landscape
 
     brackets = []
     known = np.flatnonzero(sign)
-    for i, j in itertools.pairwise(known):
-        if sign[i] != sign[j]:
+    first, second = known[:-1], known[1:]
+    crosses = sign[first] != sign[second]
+    turns = ~crosses & (sign[first] * steepness[first] < 0) & (sign[second] * steepness[second] > 0)
+    for i, j, crossing in zip(*(part[crosses | turns] for part in (first, second, crosses)), strict=True):
+        if crossing:
             brackets.append((q[i], q[j], q[i] - drift[i] * (q[j] - q[i]) / (drift[j] - drift[i])))
-        elif sign[i] * steepness[i] < 0 < sign[i] * steepness[j]:
+        else:
             brackets.extend(_around_extremum(phi, sigma_w, sigma_b, q[i], q[j], sign[i]))
     if known.size and sign[known[0]] < 0 and not at_origin:
         # F(q) >= sigma_w^2 V(0+) + sigma_b^2 - q up to rounding, so a root lies above half of that.
