@@ -131,11 +131,12 @@ def landscape_of(phi: Nonlinearity, sigma_w: float, sigma_b: float) -> Landscape
     first, second = known[:-1], known[1:]
     crosses = sign[first] != sign[second]
     turns = ~crosses & (sign[first] * steepness[first] < 0) & (sign[second] * steepness[second] > 0)
-    for i, j, crossing in zip(*(part[crosses | turns] for part in (first, second, crosses)), strict=True):
-        if crossing:
+    for k in np.flatnonzero(crosses | turns):
+        i, j = int(first[k]), int(second[k])
+        if crosses[k]:
             brackets.append((q[i], q[j], q[i] - drift[i] * (q[j] - q[i]) / (drift[j] - drift[i])))
         else:
-            brackets.extend(_around_extremum(phi, sigma_w, sigma_b, q[i], q[j], sign[i]))
+            brackets.extend(_around_extremum(phi, sigma_w, sigma_b, q[i], q[j], int(sign[i])))
     if known.size and sign[known[0]] < 0 and not at_origin:
         # F(q) >= sigma_w^2 V(0+) + sigma_b^2 - q up to rounding, so a root lies above half of that.
         floor = (sigma_w**2 * germ(phi)[0] ** 2 + sigma_b**2) / 2
