@@ -154,7 +154,7 @@ _SIMULATION = (
         help="Their law.",
     ),
     click.option(
-        "--level", type=float, default=0.01, show_default=True, help="Chance of rejecting a theory that is right."
+        "--level", type=float, default=0.01, show_default=True, help="Chance, at most, of rejecting a right theory."
     ),
     seed_option,
     workers_option,

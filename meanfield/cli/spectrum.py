@@ -48,7 +48,7 @@ MAP_Q_STAR = (1e-4, 2.5e-4, 6e-4, 1.5e-3, 4e-3, 1e-2, 2.5e-2, 6e-2, 0.15, 0.4, 1
     help="Their width; several widths give a verdict, with the bias of finite width extrapolated.",
 )
 @click.option("--networks", type=int, default=16, show_default=True, help="Networks of each width.")
-@click.option("--level", type=float, default=0.01, show_default=True, help="Chance of rejecting a law that is right.")
+@click.option("--level", type=float, default=0.01, show_default=True, help="Chance, at most, of rejecting a right law.")
 @seed_option
 @workers_option
 def command(

@@ -86,7 +86,7 @@ def plot_report(report, *, quantity: str = "q", title: str | None = None, ax: Ax
 
 
 def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
-    """Distance of simulation and theory in standard errors, every check of a verification; crosses failed."""
+    """z of every check of a verification, as `verify.Check` defines it; crosses failed."""
     ours = ax is None
     ax = axes_for(ax, (3.4, 2.6))
     markers = {
@@ -126,7 +126,7 @@ def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
     label_axes(
         ax,
         "layer $l$ (0: the whole network)" if whole else "layer $l$",
-        "simulation − theory,\nin standard errors",
+        "$z$: distance less allowance,\nin standard errors",
         title,
     )
     add_legend(ax, ax.get_legend_handles_labels()[0], outside=ours)

@@ -112,8 +112,10 @@ def verification_section(report, settings: Mapping[str, Any], *, title: str, pro
     widths = ", ".join(str(width) for width in settings["widths"])
     body = paragraph(
         f"{settings['networks']} networks of each width {widths}, {settings['depth']} layers, {settings['weights']} "
-        f"weights, started at q = {settings['q0']:.6g}. Estimates are extrapolated to infinite width; z is their "
-        f"distance from the theory in standard errors. A right theory is rejected with probability {report.level:g}."
+        f"weights, started at q = {settings['q0']:.6g}. Estimates are extrapolated to infinite width. z is their "
+        "distance from the theory in standard errors, both of ln q, ln chi and artanh c, and less what rounding, the "
+        "theory's own error and curvature in 1/width may explain of it; p is adjusted for the number of checks. "
+        f"A right theory is rejected with a probability of at most {report.level:g}."
     )
     rows = [
         (
@@ -130,7 +132,7 @@ def verification_section(report, settings: Mapping[str, Any], *, title: str, pro
         title="Checked by simulation",
         body=verdict(report.verdict, passed=report.passed) + body + "".join(paragraph(note) for note in report.notes),
         figures={"verification": image_bytes(verification_figure(report, title=title), "png", provenance=provenance)},
-        captions={"verification": "Theory and simulation layer by layer, and their distance in standard errors."},
+        captions={"verification": "Theory and simulation layer by layer, and their distance z in standard errors."},
         details=table(("quantity", "theory", "simulation", "standard error", "z", "p"), rows),
     )
 

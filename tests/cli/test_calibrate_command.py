@@ -66,6 +66,8 @@ def test_a_verdict_as_a_page(terminal, tmp_path):
     for words in (record["verdict"], *record["notes"], *(check["name"] for check in record["checks"])):
         assert html.escape(words) in text
     assert "<h1>where(x &lt; 0, 0.1*x, x) at sigma_w = 1.5, sigma_b = 0.3</h1>" in text
+    assert "A right theory is rejected with a probability of at most 0.01." in text
+    assert "in standard errors, both of ln q, ln chi and artanh c, and less what rounding" in text
     assert text.count('src="data:image/png;base64,') == 1
     assert "default-src 'none'" in text
     assert "<script" not in text
