@@ -1,7 +1,7 @@
 """How far networks of one width are from the theory of infinite width, and how wide they must be to come near."""
 
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from verify.settings import checked_precision, checked_setting, checked_width
 
 __all__ = ["Deviation", "WidthBias", "width_bias"]
 
+Pair = tuple[np.ndarray, np.ndarray]  # values and their standard errors
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Deviation(Result):
@@ -29,11 +31,11 @@ class Deviation(Result):
         At infinite width.
     bias, standard_error : float
         Typical network (mean on the quantity's scale) less theory, and its error.
-    spread : float
-        Standard deviation from network to network.
-    deviation : float
+    spread, spread_error : float
+        Standard deviation from network to network, of one input (of one pair for c), and its standard error.
+    deviation, deviation_error : float
         Root mean square distance of one network from the theory, on the scale: relative for q and chi, in units of
-        1 - c^2 for c.
+        1 - c^2 for c; and its standard error.
     required_width, required_width_error : float
         Where that distance comes down to the precision asked for, with its standard error; its bias and variance taken
         to fall as 1/width.
@@ -47,7 +49,9 @@ class Deviation(Result):
     bias: float
     standard_error: float
     spread: float
+    spread_error: float
     deviation: float
+    deviation_error: float
     required_width: float
     required_width_error: float
 
@@ -119,7 +123,8 @@ def width_bias(
     Notes
     -----
     With bias b/N and variance v/N at width N, one network is off by sqrt(b^2/N^2 + v/N) in the root mean square, and
-    by `precision` = p at N = [v + sqrt(v^2 + 4 p^2 b^2)]/(2 p^2).
+    by `precision` = p at N = [v + sqrt(v^2 + 4 p^2 b^2)]/(2 p^2). That is so at one input, and of c at one pair of
+    inputs: how many pairs `c0` has does not matter.
 
     Examples
     --------
@@ -130,12 +135,14 @@ def width_bias(
     common = {"depth": depth, "weights": weights, "quantities": quantities, "q0": q0, "c0": c0, "lengths": lengths}
     setting = checked_setting(phi, sigma_w, sigma_b, **common, method=method)
     common["quantities"] = setting.quantities
+    # An average over inputs would spread less than what a network does to one of them.
+    setting = replace(setting, inputs_of_q=1)
     size = checked_width("width", width, setting)
     count = integer("networks", networks, low=2)
     wanted = checked_precision(precision)
     root = seed_sequence(seed)
     refuse_large(setting, (size,), count, max_memory)
-    store = open_store(folder, resume, function="simulate", setting=setting, seed=root, widths=(size,))
+    store = open_store(folder, resume, function="width_bias", setting=setting, seed=root, widths=(size,))
     prediction = predict(phi, sigma_w, sigma_b, **common)
     samples = sample(setting, (size,), range(count), root, executor=executor, store=store)
     deviations = tuple(
@@ -157,19 +164,26 @@ def _deviations(
     name: str, theory: np.ndarray, c0: tuple[float, ...], samples: np.ndarray, width: int, precision: float
 ) -> list[Deviation]:
     quantity = QUANTITIES[name]
-    scale, expected = quantity.scale, theory.ravel()
-    on_scale = scale.apply(samples.reshape(len(samples), -1)) - scale.apply(expected)
-    with np.errstate(invalid="ignore"):  # the logarithm of a dead network's length
+    scale, expected, networks = quantity.scale, theory.ravel(), len(samples)
+    on_scale = scale.apply(samples.reshape(networks, -1)) - scale.apply(expected)
+    with np.errstate(
+        invalid="ignore", divide="ignore"
+    ):  # the logarithm of a dead network's length; layers that are set
         bias, variance = on_scale.mean(axis=0), on_scale.var(axis=0, ddof=1)
-    error = np.sqrt(variance / len(samples))
-    needed, needed_error = _required_width(width, bias, error, variance, len(samples), precision)
+        bias_error, variance_error = np.sqrt(variance / networks), _variance_error(on_scale)
+        spread, deviation = np.sqrt(variance), np.sqrt(bias**2 + variance)
+        spread_error = np.where(variance == 0, 0.0, variance_error / (2 * spread))
+        deviation_error = np.hypot(bias * bias_error, variance_error / 2) / deviation
+    needed, needed_error = _required_width(width, (bias, bias_error), (variance, variance_error), precision)
     stretch = scale.stretch(expected)
     columns = {
         "theory": expected,
         "bias": scale.invert(scale.apply(expected) + bias) - expected,
-        "standard_error": error / stretch,
-        "spread": np.sqrt(variance) / stretch,
-        "deviation": np.sqrt(bias**2 + variance),
+        "standard_error": bias_error / stretch,
+        "spread": spread / stretch,
+        "spread_error": spread_error / stretch,
+        "deviation": deviation,
+        "deviation_error": np.where(deviation == 0, 0.0, deviation_error),
         "required_width": needed,
         "required_width_error": needed_error,
     }
@@ -185,27 +199,42 @@ def _deviations(
     ]
 
 
-def _required_width(width, bias, bias_error, variance, networks, precision) -> tuple[np.ndarray, np.ndarray]:
+def _variance_error(values: np.ndarray) -> np.ndarray:
+    """Standard error of the variance over the first axis: from fourth moments, and that of normal values at least.
+
+    Few values show little of a fourth moment; that of two is always the square of the second.
+    """
+    count = len(values)
+    squares = (values - values.mean(axis=0)) ** 2
+    return np.sqrt(np.maximum(squares.var(axis=0) / count, 2 * (squares.sum(axis=0) / (count - 1)) ** 2 / (count - 1)))
+
+
+def _required_width(width: int, bias: Pair, variance: Pair, precision: float) -> Pair:
     """The root of b^2/N^2 + v/N = precision^2, and its standard error from those of b and v."""
-    b, v = width * bias, width * variance
+    (b, b_error), (v, v_error) = ((width * value, width * error) for value, error in (bias, variance))
     root = np.sqrt(v**2 + (2 * precision * b) ** 2)
     with np.errstate(invalid="ignore", divide="ignore"):
-        by_b = np.where(root > 0, 2 * b / root, 0.0) * width * bias_error
-        by_v = np.where(root > 0, 1 + v / root, 0.0) / (2 * precision**2) * v * math.sqrt(2 / (networks - 1))
+        by_b = np.where(root == 0, 0.0, 2 * b / root) * b_error
+        by_v = np.where(root == 0, 0.0, 1 + v / root) / (2 * precision**2) * v_error
     return (v + root) / (2 * precision**2), np.hypot(by_b, by_v)
 
 
-def _summary(deviations: tuple[Deviation, ...], width: int, precision: float) -> str:
+def _summary(deviations: Sequence[Deviation], width: int, precision: float) -> str:
     worst: dict[str, Deviation] = {}
     for each in deviations:
         known = worst.get(each.quantity)
         if known is None or not each.deviation <= known.deviation:
             worst[each.quantity] = each
-    parts = [f"{each.deviation:.2g} in {each.name}" for each in worst.values()]
+    units: dict[str, list[str]] = {}
+    for name in worst:
+        units.setdefault(QUANTITIES[name].scale.unit, []).append(name)
     needed = max(worst.values(), key=lambda each: each.required_width)
+    apart = listed([f"{each.deviation:.2g} in {each.name}" for each in worst.values()])
+    measured_in = ", ".join(f"{unit} for {listed(names)}" for unit, names in units.items())
     return (
-        f"At width {width} one network is off by {listed(parts)} (root mean square, relative for q and chi); "
-        f"to be within {precision:g} everywhere it takes width {_two_digits(needed.required_width)}, for {needed.name}."
+        f"At width {width} one network is off by {apart} (root mean square, {measured_in}); to be within {precision:g} "
+        f"of the theory everywhere, in the same units, it takes width {_two_digits(needed.required_width)} ± "
+        f"{_two_digits(needed.required_width_error)}, for {needed.name}."
     )
 
 

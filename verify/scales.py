@@ -24,6 +24,8 @@ class Scale:
     Attributes
     ----------
     name : str
+    unit : str
+        That of a small difference on the scale, in words.
     apply, invert : callable
         From values to the scale and back; nan or infinite outside the scale's domain.
     stretch : callable
@@ -33,6 +35,7 @@ class Scale:
     """
 
     name: str
+    unit: str
     apply: Pointwise
     invert: Pointwise
     stretch: Pointwise
@@ -90,8 +93,8 @@ def _squared_reciprocal(values: np.ndarray) -> np.ndarray:
     return np.asarray(values, dtype=np.float64) ** -2.0
 
 
-LINEAR = Scale("linear", _identity, _identity, np.ones_like, _absolute_rounding)
-LOG = Scale("log", _logarithm, _exponential, _reciprocal, _relative_rounding)
-FISHER = Scale("fisher", _fisher, np.tanh, _fisher_stretch, _absolute_rounding)
+LINEAR = Scale("linear", "absolute", _identity, _identity, np.ones_like, _absolute_rounding)
+LOG = Scale("log", "relative", _logarithm, _exponential, _reciprocal, _relative_rounding)
+FISHER = Scale("fisher", "in units of 1 - c^2", _fisher, np.tanh, _fisher_stretch, _absolute_rounding)
 # Of depth scales: the logarithm of the factor per layer. Where nothing decays the depth is infinite.
-RATE = Scale("rate", _negative_rate, _depth_of_rate, _squared_reciprocal, _relative_rounding)
+RATE = Scale("rate", "as a difference of 1/xi", _negative_rate, _depth_of_rate, _squared_reciprocal, _relative_rounding)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -61,15 +62,40 @@ def test_the_required_width_gives_the_precision(relu):
 def test_correlations_have_their_own_units():
     answer = verify.width_bias("tanh", 1.5, 0.3, width=80, depth=3, networks=32, c0=(0.9,), quantities="c")
     second = answer.deviations[1]
+    assert "(root mean square, in units of 1 - c^2 for c)" in answer.summary
     assert second.name == "c, c0 = 0.9, layer 2"
     on_scale = second.spread / (1 - second.theory**2)
     assert second.deviation == pytest.approx(on_scale, rel=0.05)
 
 
+def test_how_many_pairs_are_asked_for_does_not_matter():
+    """q is that of one input: the mean over four would spread half as much where they decorrelate."""
+    setting = {"width": 50, "depth": 4, "networks": 250}
+    alone = verify.width_bias("tanh", 1.5, 0.3, **setting, quantities="q").deviations[3]
+    among = verify.width_bias("tanh", 1.5, 0.3, **setting, quantities=("q", "c"), c0=(0.0, 0.5, -0.5), seed=1)
+    beside = by_place(among, "q")[4]
+    for name in ("spread", "deviation"):
+        error = math.hypot(*(getattr(each, f"{name}_error") for each in (alone, beside)))
+        assert abs(getattr(alone, name) - getattr(beside, name)) <= 3 * error
+        assert error < 0.1 * getattr(alone, name)
+
+
+@pytest.mark.parametrize(("phi", "sigma_w", "networks"), [("tanh", 1.5, 10), ("x**3", 0.5, 50)])
+def test_the_errors_are_those_seen(phi, sigma_w, networks):
+    """Of 40 answers, each with other networks; x^3 has heavy tails."""
+    setting = {"width": 20, "depth": 2, "networks": networks, "quantities": "q", "precision": 0.1}
+    answers = [verify.width_bias(phi, sigma_w, 0.1, **setting, seed=seed).deviations[1] for seed in range(40)]
+    for name, error in [("bias", "standard_error")] + [(n, f"{n}_error") for n in ("spread", "deviation")]:
+        seen = np.std([getattr(each, name) for each in answers], ddof=1)
+        told = np.sqrt(np.mean([getattr(each, error) ** 2 for each in answers]))
+        assert 0.7 <= told / seen <= 1.5, name
+
+
 def test_the_summary_names_the_worst(relu):
     worst = max(relu.deviations, key=lambda each: each.deviation)
     assert worst.name in relu.summary
-    assert "to be within 0.1 everywhere it takes width" in relu.summary
+    assert "(root mean square, relative for q and chi); to be within 0.1 of the theory everywhere" in relu.summary
+    assert re.search(r"it takes width \d+ ± \d+, for", relu.summary)
     assert json.loads(relu.to_json())["deviations"][0]["theory"] == 1.0
 
 
