@@ -32,7 +32,8 @@ class Deviation(Result):
     bias, standard_error : float
         Typical network (mean on the quantity's scale) less theory, and its error.
     spread, spread_error : float
-        Standard deviation from network to network, of one input (of one pair for c), and its standard error.
+        Standard deviation from network to network, of one input (of one pair for c), and its standard error: both on
+        the scale, turned into units of the theory's value.
     deviation, deviation_error : float
         Root mean square distance of one network from the theory, on the scale: relative for q and chi, in units of
         1 - c^2 for c; and its standard error.
@@ -175,11 +176,12 @@ def _deviations(
         spread_error = np.where(variance == 0, 0.0, variance_error / (2 * spread))
         deviation_error = np.hypot(bias * bias_error, variance_error / 2) / deviation
     needed, needed_error = _required_width(width, (bias, bias_error), (variance, variance_error), precision)
+    typical = scale.invert(scale.apply(expected) + bias)
     stretch = scale.stretch(expected)
     columns = {
         "theory": expected,
-        "bias": scale.invert(scale.apply(expected) + bias) - expected,
-        "standard_error": bias_error / stretch,
+        "bias": typical - expected,
+        "standard_error": bias_error / scale.stretch(typical),
         "spread": spread / stretch,
         "spread_error": spread_error / stretch,
         "deviation": deviation,

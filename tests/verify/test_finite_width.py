@@ -34,7 +34,7 @@ def test_it_is_what_a_plain_program_sees(relu):
         logs.append(math.log(np.mean(h**2)))
     last = by_place(relu, "q")[6]
     plain_bias, plain_spread = np.mean(logs), np.std(logs, ddof=1)
-    error = math.hypot(plain_spread / math.sqrt(300), last.standard_error)
+    error = math.hypot(plain_spread / math.sqrt(300), last.spread / math.sqrt(200))
     assert abs(math.log1p(last.bias) - plain_bias) <= 4 * error
     assert abs(last.spread / plain_spread - 1) <= 4 * math.sqrt(1 / 400 + 1 / 600)
     assert last.deviation == pytest.approx(math.hypot(math.log1p(last.bias), last.spread), rel=1e-12)
