@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 LEAST = 1e-300  # of mu_1: sigma_w^2 = 1/mu_1 is within double precision
+UNKNOWN = 1e-4  # of q: the error of sigma_b^2 beyond which it is no part of the line
 Curve = Callable[[np.ndarray], np.ndarray]
 Line = Callable[[Nonlinearity, np.ndarray], np.ndarray]
 
@@ -53,7 +54,8 @@ class CriticalCurve:
 @functools.lru_cache(maxsize=256)
 def critical_curve(phi: Nonlinearity) -> CriticalCurve:
     table = profile(phi)
-    usable = table.row("mu_1") > LEAST  # phi' vanishes at the scale of a small q (a dead zone): no line there
+    # phi' vanishes at the scale of a small q (a dead zone), or integrals are lost at the end of the profile.
+    usable = (table.row("mu_1") > LEAST) & (table.bound("critical_ratio") <= UNKNOWN * table.q * table.row("mu_1"))
     q, mu_1 = table.q[usable], table.row("mu_1")[usable]
     ratio, bound = table.row("critical_ratio")[usable], table.bound("critical_ratio")[usable]
     sigma_w, variance = mu_1**-0.5, np.where(np.abs(ratio) <= bound, 0.0, ratio) / mu_1

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +18,13 @@ from meanfield.critical_curve import (
 )
 from meanfield.equilibria import is_stable
 from meanfield.errors import (
+    AccuracyWarning,
     InvalidParameterError,
     NoCriticalPointError,
     NonlinearityError,
     Status,
     UnstableCriticalPointWarning,
+    warn,
 )
 from meanfield.expressions import as_nonlinearity
 from meanfield.gaussian_moments import evaluate
@@ -119,6 +120,8 @@ def critical_point(phi, *, sigma_b=None, sigma_w=None, q_star=None) -> CriticalP
     -----
     UnstableCriticalPointWarning
         The length is repelled from q_star.
+    AccuracyWarning
+        sigma_w or q_star is known to less than six digits.
 
     Notes
     -----
@@ -137,7 +140,10 @@ def critical_point(phi, *, sigma_b=None, sigma_w=None, q_star=None) -> CriticalP
     points = critical_points(phi, sigma_b=sigma_b, sigma_w=sigma_w, q_star=q_star)
     point = next((p for p in points if p.stable), points[0])
     if not point.stable:
-        warnings.warn(_unstable_message(as_nonlinearity(phi), point), UnstableCriticalPointWarning, stacklevel=2)
+        warn(_unstable_message(as_nonlinearity(phi), point), UnstableCriticalPointWarning)
+    if point.status == Status.LOW_ACCURACY:
+        told = ", ".join(f"{name} to {point.errors[name]:.1e}" for name in ("sigma_w", "q_star"))
+        warn(f"{as_nonlinearity(phi).name}: the critical point is known to its errors only: {told}", AccuracyWarning)
     return point
 
 
@@ -387,5 +393,5 @@ def _nowhere_message(phi: Nonlinearity, name: str, target: float) -> str:
             bottom = f"above {float(np.fmin.reduce(far)):.6g}"
     if q[0] <= 1.01 * PROFILE_RANGE[0] and name in ("sigma_b", "q_star"):
         bottom = "from 0" if curve.from_origin else "above 0"
-    searched = f"q_star is searched up to {table.searched:.3g}" + ("" if table.end == TOP else f"; {table.end}")
-    return f"{start}; attainable is {name} {bottom} to {high:.6g} ({searched})"
+    end = f"{table.searched:.3g}" if table.end == TOP else f"{curve.q[-1]:.3g}; {table.end}"
+    return f"{start}; attainable is {name} {bottom} to {high:.6g} (q_star is searched up to {end})"

@@ -8,16 +8,18 @@ import numpy as np
 
 from meanfield.arguments import scalar
 from meanfield.correlations import correlation_fixed_point
-from meanfield.errors import ConvergenceError, MeanFieldError, NoFixedPointError, Status
+from meanfield.errors import AccuracyWarning, ConvergenceError, MeanFieldError, NoFixedPointError, Status, warn
 from meanfield.expressions import as_nonlinearity
 from meanfield.gaussian_moments import evaluate, refuse_infinite
 from meanfield.length_landscapes import Landscape, landscape_of
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.profiles import FAR, UNRESOLVED
 from meanfield.results import Result
-from meanfield.slopes import BESIDE, ULPS, depth_scale, depth_scale_bound, is_one, slopes_at
+from meanfield.slopes import BESIDE, ULPS, depth_scale, depth_scale_bound, is_lost, is_one, slopes_at
 
-__all__ = ["FixedPoint", "fixed_point", "fixed_points", "is_stable"]
+__all__ = ["LOOSE", "FixedPoint", "every_point", "fixed_point", "fixed_points", "is_stable", "reached_point"]
+
+LOOSE = 1e-6  # relative error of a length beyond which its status is LOW_ACCURACY
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,18 +96,21 @@ def fixed_points(phi, sigma_w, sigma_b) -> tuple[FixedPoint, ...]:
     NonlinearityError
         E phi^2 or E phi'^2 is infinite for every q.
 
+    Warns
+    -----
+    AccuracyWarning
+        q_star is known to less than six digits, or a slope to none.
+
     Examples
     --------
     >>> [round(point.q_star, 6) for point in fixed_points("relu", 1.0, 0.5)]
     [0.5]
     """
     nonlinearity, sigma_w, sigma_b = _checked(phi, sigma_w, sigma_b)
-    landscape = landscape_of(nonlinearity, sigma_w, sigma_b)
-    if landscape.neutral:
-        return (_describe(nonlinearity, sigma_w, sigma_b, 1.0, landscape),)
-    if not landscape.roots and not landscape.escapes:
-        raise ConvergenceError(_unended_message(nonlinearity, sigma_w, sigma_b, landscape), landscape.profile.searched)
-    return tuple(_describe(nonlinearity, sigma_w, sigma_b, q, landscape) for q in landscape.roots)
+    points = every_point(nonlinearity, sigma_w, sigma_b)
+    for point in points:
+        _warn_of_errors(nonlinearity, point)
+    return points
 
 
 def fixed_point(phi, sigma_w, sigma_b, *, q0=1.0) -> FixedPoint:
@@ -134,6 +139,11 @@ def fixed_point(phi, sigma_w, sigma_b, *, q0=1.0) -> FixedPoint:
     ConvergenceError
         The length has not settled within 1000 layers, or still grows where the search ends; `partial` is the last one.
 
+    Warns
+    -----
+    AccuracyWarning
+        q_star is known to less than six digits, or a slope to none.
+
     Examples
     --------
     >>> point = fixed_point("tanh", 2.5, 0.3)
@@ -141,10 +151,39 @@ def fixed_point(phi, sigma_w, sigma_b, *, q0=1.0) -> FixedPoint:
     (4.0791, 'chaotic')
     """
     nonlinearity, sigma_w, sigma_b = _checked(phi, sigma_w, sigma_b)
-    start = scalar("q0", q0, low=0.0)
-    landscape = landscape_of(nonlinearity, sigma_w, sigma_b)
-    q = start if landscape.neutral else _attractor(nonlinearity, sigma_w, sigma_b, start, landscape)
-    return _describe(nonlinearity, sigma_w, sigma_b, q, landscape)
+    point = reached_point(nonlinearity, sigma_w, sigma_b, scalar("q0", q0, low=0.0))
+    _warn_of_errors(nonlinearity, point)
+    return point
+
+
+def every_point(phi: Nonlinearity, sigma_w: float, sigma_b: float) -> tuple[FixedPoint, ...]:
+    """What `fixed_points` returns, for arguments that are checked; no warnings."""
+    landscape = landscape_of(phi, sigma_w, sigma_b)
+    if landscape.neutral:
+        return (_describe(phi, sigma_w, sigma_b, 1.0, landscape),)
+    if not landscape.roots and not landscape.escapes:
+        raise ConvergenceError(_unended_message(phi, sigma_w, sigma_b, landscape), landscape.profile.searched)
+    return tuple(_describe(phi, sigma_w, sigma_b, q, landscape) for q in landscape.roots)
+
+
+def reached_point(phi: Nonlinearity, sigma_w: float, sigma_b: float, q0: float) -> FixedPoint:
+    """What `fixed_point` returns, for arguments that are checked; no warnings."""
+    landscape = landscape_of(phi, sigma_w, sigma_b)
+    q = q0 if landscape.neutral else _attractor(phi, sigma_w, sigma_b, q0, landscape)
+    return _describe(phi, sigma_w, sigma_b, q, landscape)
+
+
+def _warn_of_errors(phi: Nonlinearity, point: FixedPoint) -> None:
+    if point.status != Status.LOW_ACCURACY:
+        return
+    known = [("q_star", point.error > LOOSE * point.q_star)]
+    known += [(name, bool(is_lost(getattr(point, name), point.errors[name]))) for name in ("alpha", "chi_1", "chi_c")]
+    told = " and ".join(f"{name} to {point.errors[name]:.1e}" for name, loose in known if loose)
+    warn(
+        f"{phi.name}: at sigma_w = {point.sigma_w:.10g}, sigma_b = {point.sigma_b:.10g}, q_star = {point.q_star:.6g} "
+        f"the integrals give {told} only, absolute; errors says what follows for the rest",
+        AccuracyWarning,
+    )
 
 
 def _checked(phi, sigma_w, sigma_b) -> tuple[Nonlinearity, float, float]:
@@ -240,6 +279,11 @@ def _describe(phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float, lands
     exact = np.where([is_one(alpha, alpha_bound), critical and q > 0, critical], 1.0, slopes)
     xi_q, xi_c, xi_gradient = depth_scale(exact).tolist()
     scale_bounds = depth_scale_bound(slopes, np.array([alpha_bound, chi_c_bound, chi_bound]))
+    if landscape.neutral:
+        status = Status.EVERY_Q_FIXED
+    else:
+        lost = is_lost(slopes, np.array([alpha_bound, chi_c_bound, chi_bound])).any()
+        status = Status.LOW_ACCURACY if lost or error > LOOSE * q else Status.CONVERGED
     errors = {"q_star": error, "alpha": alpha_bound, "chi_1": chi_bound, "c_star": c_bound, "chi_c": chi_c_bound}
     return FixedPoint(
         sigma_w=sigma_w,
@@ -256,11 +300,5 @@ def _describe(phi: Nonlinearity, sigma_w: float, sigma_b: float, q: float, lands
         phase=phase,
         error=error,
         errors=errors | dict(zip(("xi_q", "xi_c", "xi_gradient"), scale_bounds.tolist(), strict=True)),
-        status=_status(landscape, error, q),
+        status=status,
     )
-
-
-def _status(landscape: Landscape, error: float, q: float) -> Status:
-    if landscape.neutral:
-        return Status.EVERY_Q_FIXED
-    return Status.LOW_ACCURACY if error > 1e-6 * q else Status.CONVERGED

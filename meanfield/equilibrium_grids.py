@@ -7,13 +7,13 @@ import numpy as np
 
 from meanfield.correlation_grids import correlation_fixed_points
 from meanfield.correlations import correlation_fixed_point
-from meanfield.equilibria import FixedPoint, fixed_point, fixed_points
+from meanfield.equilibria import LOOSE, every_point, reached_point
 from meanfield.errors import ConvergenceError, NoFixedPointError, NonlinearityError, Status
 from meanfield.gaussian_moments import evaluate
 from meanfield.length_interpolants import length_moments
 from meanfield.length_search import reached_lengths
 from meanfield.nonlinearity import Nonlinearity
-from meanfield.slopes import BESIDE, depth_scale, depth_scale_bound, is_one, slopes_at
+from meanfield.slopes import BESIDE, depth_scale, depth_scale_bound, is_lost, is_one, slopes_at
 
 __all__ = ["NUMBERS", "Cells", "solve_cells"]
 
@@ -79,13 +79,15 @@ def _fill(phi: Nonlinearity, cells: Cells, where, sigma_w, sigma_b, q) -> np.nda
     slopes = np.array([np.abs(alpha), chi_c, chi_1])
     scales = depth_scale(slopes)
     scales[0, alpha > 1] = np.nan
-    scale_bounds = depth_scale_bound(slopes, np.array([alpha_bound, chi_c_bound, chi_bound]))
+    slope_bounds = np.array([alpha_bound, chi_c_bound, chi_bound])
+    scale_bounds = depth_scale_bound(slopes, slope_bounds)
     ready, kept = ~doubtful, where[~doubtful]
     cells.numbers[:, kept] = np.array([q, alpha, chi_1, c, chi_c, *scales])[:, ready]
     cells.bounds[:, kept] = np.array([error, alpha_bound, chi_bound, c_bound, chi_c_bound, *scale_bounds])[:, ready]
     cells.stable[kept] = alpha[ready] < 1
     cells.phase[kept] = np.where(chi_1 < 1, "ordered", "chaotic")[ready]
-    status = np.where(error > 1e-6 * q, Status.LOW_ACCURACY, Status.CONVERGED)
+    loose = (error > LOOSE * q) | is_lost(slopes, slope_bounds).any(axis=0)
+    status = np.where(loose, Status.LOW_ACCURACY, Status.CONVERGED)
     cells.status[kept] = np.where(lost, Status.NOT_CONVERGED, status)[ready]
     return doubtful
 
@@ -113,8 +115,8 @@ def _polished(phi: Nonlinearity, sigma_w, sigma_b, q) -> tuple[np.ndarray, np.nd
 
 def _solve_one(phi: Nonlinearity, cells: Cells, i: int, sigma_w: float, sigma_b: float, q0: float) -> None:
     try:
-        cells.n_fixed_points[i] = len(fixed_points(phi, sigma_w, sigma_b))
-        point: FixedPoint = fixed_point(phi, sigma_w, sigma_b, q0=q0)
+        cells.n_fixed_points[i] = len(every_point(phi, sigma_w, sigma_b))
+        point = reached_point(phi, sigma_w, sigma_b, q0)
     except NoFixedPointError:
         cells.status[i] = Status.UNBOUNDED
         return

@@ -1,5 +1,7 @@
 """Exceptions, warnings and the status codes that results carry."""
 
+import inspect
+import warnings
 from enum import IntEnum
 
 __all__ = [
@@ -13,6 +15,7 @@ __all__ = [
     "NotDifferentiableError",
     "Status",
     "UnstableCriticalPointWarning",
+    "warn",
 ]
 
 
@@ -57,6 +60,15 @@ class AccuracyWarning(UserWarning):
 
 class UnstableCriticalPointWarning(UserWarning):
     """The critical point is a repelling fixed point of the length map: lengths drift away from it."""
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn at the line that called into the package, however deep inside it the reason was found."""
+    package, level = __name__.partition(".")[0], 1
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 class Status(IntEnum):

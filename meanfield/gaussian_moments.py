@@ -2,13 +2,12 @@
 
 import functools
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from meanfield.arguments import interval
-from meanfield.errors import AccuracyWarning, NonlinearityError
+from meanfield.errors import AccuracyWarning, NonlinearityError, warn
 from meanfield.nonlinearity import Nonlinearity, finest_scale
 from meanfield.quadrature import EPS, HalfLineQuadrature
 from meanfield.results import Result
@@ -65,10 +64,9 @@ def moments(phi: Nonlinearity, q) -> Moments:
     refuse_infinite(phi, lengths.ravel(), errors[:2])
     relative = errors[:2] / np.maximum(values[:2], np.finfo(float).tiny)
     if relative.max() > DOCUMENTED_ACCURACY:
-        warnings.warn(
+        warn(
             f"{phi.name}: Gaussian moments are accurate to {relative.max():.1e} only; their errors say so",
             AccuracyWarning,
-            stacklevel=3,
         )
     shaped = {name: row.reshape(lengths.shape)[()] for name, row in zip(FIELDS, values, strict=True)}
     bounds = {name: row.reshape(lengths.shape)[()] for name, row in zip(FIELDS, errors, strict=True)}

@@ -4,7 +4,7 @@ import numpy as np
 
 from meanfield.quadrature import EPS
 
-__all__ = ["BESIDE", "ULPS", "depth_scale", "depth_scale_bound", "is_one", "slopes_at"]
+__all__ = ["BESIDE", "ULPS", "depth_scale", "depth_scale_bound", "is_lost", "is_one", "slopes_at"]
 
 BESIDE = (1.0, 1 - 1e-4, 1 + 1e-4)  # factors of q
 ULPS = 8 * EPS  # rounding that a comparison with 1 forgives, beyond the reported error
@@ -60,9 +60,18 @@ def depth_scale(slope: np.ndarray) -> np.ndarray:
 
 
 def depth_scale_bound(slope: np.ndarray, bound: np.ndarray) -> np.ndarray:
-    """How far the depth scale moves at the most within the bound; inf where 0 or 1 is within it, nan for nan."""
+    """How far the depth scale moves at the most within the bound of a slope >= 0; inf where 1 is within, nan for nan.
+
+    Where 0 is within, it may be anything from 0 to that of the largest slope.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         logarithm, step = np.log(slope), np.log1p(np.array([-bound, bound]) / slope)
         moved = np.abs(step / (logarithm * (logarithm + step))).max(axis=0)
-        clear = (bound < slope) & (logarithm * (logarithm + step) > 0).all(axis=0)
+        moved = np.where(bound < slope, moved, depth_scale(slope + bound))
+    clear = (np.abs(slope - 1) > bound) & ((slope < 1) | (bound < slope))
     return np.where(np.isnan(slope), np.nan, np.where(clear, moved, np.inf))
+
+
+def is_lost(slope, bound):
+    """Is the slope no larger than its bound, so that not a digit of it is known? Not so where both underflow."""
+    return (np.abs(slope) <= bound) & (bound > np.finfo(float).tiny)

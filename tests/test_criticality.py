@@ -232,6 +232,7 @@ def test_silu_warns_and_names_the_alternative():
     assert "silu" in str(caught[0].message)
 
 
+@pytest.mark.filterwarnings("ignore::meanfield.errors.AccuracyWarning")
 def test_points_beyond_the_profile_repel():
     """softshrink: at criticality alpha = 1 and V is convex, so lengths above q_star leave, at every sigma_b."""
     for sigma_b in (0.2, 50.0, 100.0, 1e3):
@@ -535,3 +536,12 @@ def test_kinks_out_of_reach():
         for field in ("sigma_w", "sigma_b", "alpha"):
             assert abs(getattr(custom, field) - getattr(exact, field)) <= custom.errors[field] + exact.errors[field]
         assert custom.errors["sigma_w"] <= 1e-14
+
+
+def test_integrals_that_are_lost_end_the_line():
+    """sinh: sigma_b^2 = q - tanh(q), and alpha = 1 + tanh(q) > 1 at every q; its integrals are lost above q = 30."""
+    (point,) = mf.critical_points("sinh(x)", sigma_b=0.05)
+    assert abs(point.q_star - math.tanh(point.q_star) - 0.0025) <= 1e-12
+    assert not point.stable
+    with pytest.raises(NoCriticalPointError, match="no critical point has sigma_b = 20"):
+        mf.critical_points("sinh(x)", sigma_b=20.0)

@@ -5,12 +5,20 @@ import pickle
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings, strategies as st
 
 import meanfield as mf
-from meanfield.errors import ConvergenceError, InvalidParameterError, NoFixedPointError, NonlinearityError, Status
+from meanfield.errors import (
+    AccuracyWarning,
+    ConvergenceError,
+    InvalidParameterError,
+    NoFixedPointError,
+    NonlinearityError,
+    Status,
+)
 from tests.problems import (
     CRITICAL_PROBLEMS,
     FIXED_POINT_PROBLEMS,
@@ -416,6 +424,7 @@ def test_numpy_scalars_are_numbers():
 # Beyond the lengths that are tabulated
 
 
+@pytest.mark.filterwarnings("ignore::meanfield.errors.AccuracyWarning")
 def test_lengths_far_beyond_the_profile():
     """tanh saturates: q* = sigma_w^2 (1 - O(1/sqrt(q))); relu: q* = sigma_b^2/(1 - sigma_w^2/2) in exact arithmetic."""
     result = mf.fixed_point("tanh", 5e6, 0.1)
@@ -492,3 +501,23 @@ def test_phi_beyond_double_precision(phi, reason):
     for call in (lambda: mf.fixed_point(phi, 1.5, 0.1), lambda: mf.critical_point(phi, sigma_b=0.1)):
         with pytest.raises(NonlinearityError, match=reason):
             call()
+
+
+def test_slopes_within_their_bounds_are_told():
+    """sin(20 x): chi_c = 400 e^-204 cosh 4 and alpha = 400 * 0.51 e^-408 are beyond what integrals can see."""
+    with pytest.warns(AccuracyWarning, match=r"sigma_b = 0\.1.* alpha to .*chi_c to .*e-1\d only") as caught:
+        (point,) = mf.fixed_points("sin(20*x)", 1.0, 0.1)
+    assert caught[0].filename == __file__
+    with mpmath.workdps(40):
+        chi_c, alpha = 400 * mpmath.exp(-204) * mpmath.cosh(4), 400 * mpmath.exp(-408)
+        for field, slope in (("xi_c", chi_c), ("xi_q", alpha)):
+            assert abs(getattr(point, field) + 1 / mpmath.log(slope)) <= point.errors[field] <= 0.05
+    assert point.status is Status.LOW_ACCURACY
+    grid = mf.phase_diagram("sin(20*x)", [1.0], [0.1])
+    assert grid.status[0, 0] == Status.LOW_ACCURACY
+
+
+def test_slopes_that_underflow_are_no_loss():
+    (point,) = mf.fixed_points("softshrink", 0.5, 0.01)
+    assert (point.chi_1, point.alpha, point.status) == (0.0, 0.0, Status.CONVERGED)
+    assert point.errors["xi_c"] <= 2e-3

@@ -20,6 +20,9 @@ def test_gain_is_the_critical_sigma_w():
 def test_a_gain_that_repels_warns_and_names_the_smallest_sigma_b_that_attracts(phi, onset):
     with pytest.warns(mf.UnstableCriticalPointWarning, match=onset):
         mf.gain(phi)
+    with pytest.warns(mf.UnstableCriticalPointWarning) as caught:
+        mf.initialize(phi, (3, 2))
+    assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         mf.gain(phi, sigma_b=float(onset) + 0.001)

@@ -8,7 +8,7 @@ import pytest
 
 import meanfield as mf
 from meanfield.gaussian_moments import evaluate, scan
-from meanfield.slopes import BESIDE, depth_scale, depth_scale_bound, is_one, slopes_at
+from meanfield.slopes import BESIDE, depth_scale, depth_scale_bound, is_lost, is_one, slopes_at
 
 
 def test_depth_scales_and_their_limits():
@@ -29,11 +29,23 @@ def test_the_bound_is_the_largest_move_within(slope):
     assert moved.max() * (1 - 1e-12) <= limit <= moved.max() * (1 + 1e-12)
 
 
-def test_the_bound_is_infinite_where_0_or_1_is_within():
-    slope = np.array([0.1, 0.9, 1.0, np.nan])
-    bounds = depth_scale_bound(slope, np.array([0.1, 0.1, 0.0, 0.1]))
-    assert (bounds[:3] == np.inf).all()
-    assert math.isnan(bounds[3])
+def test_the_bound_is_infinite_where_1_is_within():
+    slope = np.array([0.1, 1.7, 0.9, 1.0, 2.0, np.nan])
+    bounds = depth_scale_bound(slope, np.array([0.91, 0.7, 0.11, 0.0, 2.5, 0.1]))
+    assert (bounds[:5] == np.inf).all()
+    assert math.isnan(bounds[5])
+
+
+@pytest.mark.parametrize(("slope", "bound"), [(0.1, 0.1), (1e-31, 1e-12), (0.3, 0.6), (0.0, 0.2)])
+def test_the_bound_covers_every_scale_down_to_0_where_0_is_within(slope, bound):
+    within = depth_scale(np.linspace(0, slope + bound, 2001))
+    moved = np.abs(within - depth_scale(np.array(slope)))
+    assert moved.max() <= float(depth_scale_bound(np.array(slope), np.array(bound))) <= within.max() * (1 + 1e-12)
+
+
+def test_a_slope_is_lost_within_its_bound_unless_both_underflow():
+    assert is_lost(np.array([1e-31, -1e-16, 0.0]), np.array([1e-12, 1e-14, 1e-15])).all()
+    assert not is_lost(np.array([0.0, 0.0, 0.1]), np.array([0.0, 1e-310, 0.09])).any()
 
 
 def test_what_counts_as_one():

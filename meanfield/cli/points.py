@@ -36,13 +36,22 @@ def field_lines(title: str, point: Any) -> None:
 def fixed_point_table(title: str, points: Iterable[Any]) -> None:
     """Fixed points, one a row."""
     names = ("q_star", "alpha", "stable", "chi_1", "c_star", "chi_c", "xi_q", "xi_c", "xi_gradient", "phase")
-    rows = [[_cell(getattr(point, name)) for name in names] for point in points]
+    rows = [[_cell(getattr(point, name), point.errors.get(name, 0.0)) for name in names] for point in points]
     print_table(names, rows, title=title)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, bound: float = 0.0) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return "-" if math.isnan(value) else f"{value:.8g}"
+        return "-" if math.isnan(value) else _digits(value, bound)
     return str(value)
+
+
+def _digits(value: float, bound: float) -> str:
+    """Eight digits, or as many as the bound leaves; where it leaves none, what the value is below."""
+    if value == 0 or math.isinf(value) or not abs(value) * 1e-8 < bound < math.inf:
+        return f"{value:.8g}"
+    if abs(value) <= bound:
+        return f"<{abs(value) + bound:.2g}"
+    return f"{value:.{math.ceil(math.log10(abs(value) / bound))}g}"

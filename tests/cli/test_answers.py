@@ -71,6 +71,15 @@ def test_fixed_points(terminal):
     assert "chaotic" in terminal.ok("fixed-points", "tanh", "--sigma-w", 2.5, "--sigma-b", 0.3).stdout
 
 
+def test_no_digit_within_the_error_is_shown(terminal):
+    result = terminal.ok("fixed-points", "sin(20*x)", "--sigma-w", 1, "--sigma-b", 0.1)
+    assert result.stderr.startswith("Warning: ")
+    row = result.stdout.splitlines()[3].split()
+    assert row[5].startswith("<")
+    assert float(row[5][1:]) <= 1e-10
+    assert [row[6][0], row[7][0]] == ["<", "<"]
+
+
 def test_fixed_points_of_a_network_that_grows(terminal):
     error = terminal.refused("fixed-points", "relu", "--sigma-w", 1.5, "--sigma-b", 0.1, code=3)
     assert "without bound" in error["message"]
