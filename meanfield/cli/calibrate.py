@@ -3,7 +3,7 @@
 import click
 
 from meanfield.cli.long_runs import folder_options, kept_in
-from meanfield.cli.options import Numbers, declare, simulation_options
+from meanfield.cli.options import Numbers, declare, refuse_ignored, simulation_options
 from meanfield.cli.output import Answer, deliver, echo, print_table
 from meanfield.cli.simulation_cost import announce_simulation
 
@@ -43,6 +43,8 @@ def command(phi, catalogue, sigma_w, sigma_b, workers, folder, resume, max_memor
 
     if (phi is None) != catalogue:
         raise mf.InvalidParameterError("give either PHI or --catalogue")
+    if catalogue:
+        refuse_ignored("with --catalogue", "sigma_w", "sigma_b", "q0", "weights", "runs")
     with kept_in(folder), pool(workers, "calibration") as executor:
         run = {"executor": executor, "folder": folder, "resume": resume, "max_memory": max_memory}
         if catalogue:

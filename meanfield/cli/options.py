@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from meanfield.errors import InvalidParameterError
 
@@ -17,6 +18,7 @@ __all__ = [
     "declare",
     "ordered",
     "phi_argument",
+    "refuse_ignored",
     "seed_option",
     "simulation_options",
     "workers_option",
@@ -99,6 +101,15 @@ def ordered(name: str, ends: Iterable[float], points: int) -> tuple[float, float
     if low > high or (low == high and points > 1):
         raise InvalidParameterError(f"{name} must be LOW < HIGH for {points} points, got {low:g} {high:g}")
     return low, high
+
+
+def refuse_ignored(where: str, *names: str) -> None:
+    """Refuse the options with these names, if they were given: `where`, as in "with --map", they would mean nothing."""
+    context = click.get_current_context()
+    given = [name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if given:
+        options = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise InvalidParameterError(f"{options} must not be given {where}, where nothing depends on it")
 
 
 phi_argument = click.argument("phi")

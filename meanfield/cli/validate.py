@@ -1,25 +1,28 @@
 """``meanfield validate``: the theory against simulated networks."""
 
+from itertools import chain
 from typing import Any
 
 import click
 
 from meanfield.cli.long_runs import folder_options, kept_in
-from meanfield.cli.options import Numbers, declare, phi_argument, simulation_options
+from meanfield.cli.options import Numbers, declare, phi_argument, refuse_ignored, simulation_options
 from meanfield.cli.output import Answer, deliver, echo, print_table
 from meanfield.cli.simulation_cost import announce_simulation
 
 COLUMNS = ("name", "theory", "estimate", "standard_error", "width_bias", "z", "p_value", "undecided", "passed")
-DEVIATIONS = ("name", "theory", "bias", "standard_error", "spread", "deviation", "required_width")
+# Of the finite-width answer: numbers, each with the name of its standard error.
+MEASURED = {"bias": "standard_error", "spread": "spread_error", "deviation": "deviation_error"}
+WIDTH = ("required_width", "required_width_error")
 PRECISION = 0.05
-TABLES = (".json", ".csv", ".npz")
+WITHOUT_FIGURE = (".json", ".csv", ".npz", ".html")
 
 
 @declare(
     "validate",
     example="meanfield validate tanh --sigma-w 1.5 --sigma-b 0.3 --depth 5 --widths 100,200,400\n"
     "  meanfield validate tanh --width 256 --depth 50",
-    suffixes=(*TABLES, ".html", ".png", ".pdf", ".svg"),
+    suffixes=(*WITHOUT_FIGURE, ".png", ".pdf", ".svg"),
 )
 @phi_argument
 @click.option("--sigma-w", type=float, help="Standard deviation of the weights times sqrt(fan_in); else critical.")
@@ -30,7 +33,8 @@ TABLES = (".json", ".csv", ".npz")
     "--quantities",
     type=Numbers(str),
     metavar="NAME,...",
-    help="What is compared, by default q,c,chi; also gradient, xi_q, xi_c, jacobian_moment, mean_log_sigma, trace.",
+    help="What is compared, by default q,c,chi; also gradient, xi_q, xi_c, ntk, "
+    "ntk_cosine, jacobian_moment, mean_log_sigma, trace.",
 )
 @click.option(
     "--lengths",
@@ -55,7 +59,7 @@ TABLES = (".json", ".csv", ".npz")
     "--precision",
     type=float,
     help=f"Stop with fewer networks once standard errors are below it; with --width: the distance wanted, "
-    f"by default {PRECISION:g}. Relative for q and chi.",
+    f"by default {PRECISION:g}. Relative for q, chi and gradient, in units of 1 - c^2 for c.",
 )
 @simulation_options
 @folder_options("finished networks")
@@ -71,12 +75,14 @@ def command(
     import meanfield as mf
     from meanfield.cli.pool import pool
 
-    if width is not None and output is not None and output.suffix.lower() not in TABLES:
-        raise mf.InvalidParameterError(
-            f"with --width, --output must end in one of {' '.join(TABLES)}, got {output.name!r}"
-        )
-    if width is not None and setting["dtype"] != "float64":
-        raise mf.InvalidParameterError(f"with --width, --dtype must be float64, got {setting['dtype']}")
+    if width is not None:
+        refuse_ignored("with --width", "widths", "level")
+        if output is not None and output.suffix.lower() not in WITHOUT_FIGURE:
+            raise mf.InvalidParameterError(
+                f"with --width, --output must end in one of {' '.join(WITHOUT_FIGURE)}, got {output.name!r}"
+            )
+        if setting["dtype"] != "float64":
+            raise mf.InvalidParameterError(f"with --width, --dtype must be float64, got {setting['dtype']}")
     nonlinearity = mf.as_nonlinearity(phi)
     if sigma_w is None:
         sigma_w = mf.critical_point(nonlinearity, sigma_b=sigma_b).sigma_w
@@ -141,18 +147,32 @@ def _finite_width(point: tuple, setting: dict[str, Any], run: dict[str, Any]) ->
 
     found = verify.width_bias(*point, **setting, **run)
 
-    def show() -> None:
-        rows = [
-            [each.name, *(f"{getattr(each, name):.4g}" for name in DEVIATIONS[1:-1]), f"{each.required_width:.0f}"]
-            for each in found.deviations
+    headers = ("name", "theory", *(f"{name} ± error" for name in (*MEASURED, WIDTH[0])))
+    rows = [
+        [
+            each.name,
+            f"{each.theory:.4g}",
+            *(f"{getattr(each, name):.4g} ± {getattr(each, error):.1g}" for name, error in MEASURED.items()),
+            f"{each.required_width:.0f} ± {each.required_width_error:.0f}",
         ]
-        print_table(DEVIATIONS, rows, title=_title(point))
+        for each in found.deviations
+    ]
+
+    def show() -> None:
+        print_table(headers, rows, title=_title(point))
         echo(found.summary)
 
+    def html(provenance) -> str:
+        from meanfield.report import finite_width_section, page
+
+        return page(_title(point), "", [finite_width_section(found, setting, headers, rows)], provenance)
+
+    columns = ("name", "theory", *chain.from_iterable(MEASURED.items()), *WIDTH)
     return Answer(
         data={**_data(point, setting), **found.to_dict()},
         show=show,
-        table={name: [getattr(each, name) for each in found.deviations] for name in DEVIATIONS},
+        page=html,
+        table={name: [getattr(each, name) for each in found.deviations] for name in columns},
         seed=setting["seed"],
     )
 

@@ -9,6 +9,7 @@ from meanfield.report.folder import GENERATOR, folder_name, replaced_folder, slu
 from meanfield.report.page import Section, page
 from meanfield.report.sections import (
     critical_section,
+    finite_width_section,
     fixed_point_section,
     phase_section,
     verification_lead,
@@ -20,6 +21,7 @@ from meanfield.results import json_text
 __all__ = [
     "Section",
     "critical_section",
+    "finite_width_section",
     "fisher_section",
     "fixed_point_section",
     "folder_name",

@@ -10,6 +10,7 @@ from meanfield.report.page import Section, code, paragraph, table, verdict
 
 __all__ = [
     "critical_section",
+    "finite_width_section",
     "fixed_point_section",
     "phase_section",
     "verification_lead",
@@ -135,6 +136,16 @@ def verification_section(report, settings: Mapping[str, Any], *, title: str, pro
         captions={"verification": "Theory and simulation layer by layer, and their distance z in standard errors."},
         details=table(("quantity", "theory", "simulation", "standard error", "z", "p"), rows),
     )
+
+
+def finite_width_section(answer, settings: Mapping[str, Any], headers: Sequence[str], rows: Sequence[Any]) -> Section:
+    """How far networks of one width are from the theory, with the table of it."""
+    body = paragraph(answer.summary) + paragraph(
+        f"{answer.networks} networks of width {answer.width}, {answer.depth} layers, {settings['weights']} weights, "
+        f"started at q = {settings['q0']:.6g}. The bias is that of a typical network, the spread the standard "
+        "deviation from network to network, and the deviation both together: the root mean square distance from the theory."
+    )
+    return Section(title="At this width", body=body + table(headers, rows))
 
 
 def _number(value: float) -> str:

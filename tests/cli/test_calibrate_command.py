@@ -95,6 +95,7 @@ def test_the_survey_names_what_wanders_too_much_to_be_checked(terminal, monkeypa
         (["--widths", "1000000000000,20"], "this simulation must fit into the machine's"),
         (["--level", 2], "level must be in (0, 1)"),
         (["--depth", 10**12], "depth must be <= 1000000"),
+        (["--sigma-w", 1.5, "--weights", "gaussian"], "--sigma-w and --weights must not be given with --catalogue"),
     ],
 )
 def test_a_survey_is_refused_before_its_points_are_looked_for(terminal, monkeypatch, words, part):
@@ -105,11 +106,18 @@ def test_a_survey_is_refused_before_its_points_are_looked_for(terminal, monkeypa
 WIDTH = ("validate", "tanh", "--sigma-w", 1.5, "--sigma-b", 0.3, "--width", 64, "--depth", 4, "--networks", 16)
 
 
-def test_the_finite_width_answer(terminal):
+def test_the_finite_width_answer(terminal, tmp_path):
     record = terminal.json(*WIDTH)
     answer = verify.width_bias("tanh", 1.5, 0.3, width=64, depth=4, networks=16)
     assert record["deviations"] == answer.to_dict()["deviations"]
-    assert record["summary"] in terminal.ok(*WIDTH).stdout
+    shown = terminal.ok(*WIDTH).stdout
+    assert record["summary"] in shown
+    last = record["deviations"][-1]
+    assert f"{last['spread']:.4g} ± {last['spread_error']:.1g}" in shown
+    terminal.ok(*WIDTH, "--output", tmp_path / "width.html")
+    page = (tmp_path / "width.html").read_text()
+    assert html.escape(record["summary"]) in page
+    assert f"<td>{last['spread']:.4g} ± {last['spread_error']:.1g}</td>" in page
 
 
 def test_the_precision_wanted_is_an_option(terminal):
@@ -139,7 +147,9 @@ def test_lengths_that_are_reset(terminal):
         (["--lengths", "fixed"], "--lengths"),
         (["--dtype", "float32"], "--dtype must be float64"),
         (["--quantities", "q,speed"], "quantities must be one of"),
-        (["--output", "figure.png"], "must end in one of .json .csv .npz"),
+        (["--output", "figure.png"], "must end in one of .json .csv .npz .html"),
+        (["--widths", "50,100"], "--widths must not be given with --width"),
+        (["--level", 0.01, "--widths", "50,100"], "--widths and --level must not be given with --width"),
     ],
 )
 def test_bad_settings(terminal, tmp_path, monkeypatch, words, part):

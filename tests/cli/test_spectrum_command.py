@@ -151,8 +151,8 @@ def test_files_of_every_kind(terminal, tmp_path):
     rows = list(csv.DictReader(io.StringIO((tmp_path / "spectrum.csv").read_text())))
     assert set(rows[0]) == {"depth", "q_star", "log_lambda", "density_of_log", "cdf"}
     assert json.loads((tmp_path / "spectrum.json").read_text())["command"] == "spectrum"
-    several = (*HARD_TANH[:-4], "--depth", "2,16", "--weights", "orthogonal", "--density", "sigma")
-    terminal.ok(*several, "--output", tmp_path / "several.png")
+    several = (*HARD_TANH[:-4], "--depth", "2,16", "--weights", "orthogonal")
+    terminal.ok(*several, "--density", "sigma", "--output", tmp_path / "several.png")
     terminal.ok(*several, "--output", tmp_path / "several.npz")
     with np.load(tmp_path / "several.npz", allow_pickle=False) as arrays:
         assert {"depth_1", "depth_2", "cdf_2"} <= set(arrays)
@@ -173,13 +173,19 @@ def test_files_of_every_kind(terminal, tmp_path):
         (["tanh", "--map", "--simulate"], "--map"),
         (["tanh", "--map", "--sigma-w", "1"], "--map"),
         (["tanh", "--map", "--depth", "0"], "depth must be >= 1"),
+        (["tanh", "--map", "--density", "log", "--output", "map.png"], "--map"),
+        (["tanh", "--map", "--networks", "3"], "--networks must not be given without --simulate"),
+        (["tanh", "--width", "400", "--seed", "0"], "--width and --seed must not be given without --simulate"),
+        (["tanh", "--density", "sigma"], "--density must not be given without --output in one of .png .pdf .svg"),
+        (["tanh", "--density", "log", "--output", "curve.csv"], "--density must not be given"),
         (["tanh", "--simulate", "--width", "0"], "width must be >= 1"),
         (["tanh", "--simulate", "--networks", "0"], "networks must be >= 1"),
         (["tanh", "--simulate", "--width", "20,30", "--level", "2"], "level must be"),
         (["tanh", "--simulate", "--seed", "-1"], "seed must be >= 0"),
     ],
 )
-def test_bad_input_is_one_line(terminal, words, part):
+def test_bad_input_is_one_line(terminal, tmp_path, monkeypatch, words, part):
+    monkeypatch.chdir(tmp_path)
     assert part in terminal.refused("spectrum", *words)["message"]
 
 
