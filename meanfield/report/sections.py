@@ -143,7 +143,8 @@ def finite_width_section(answer, settings: Mapping[str, Any], headers: Sequence[
     body = paragraph(answer.summary) + paragraph(
         f"{answer.networks} networks of width {answer.width}, {answer.depth} layers, {settings['weights']} weights, "
         f"started at q = {settings['q0']:.6g}. The bias is that of a typical network, the spread the standard "
-        "deviation from network to network, and the deviation both together: the root mean square distance from the theory."
+        "deviation from network to network, and the deviation both together: the root mean square distance from "
+        "the theory."
     )
     return Section(title="At this width", body=body + table(headers, rows))
 
