@@ -11,7 +11,7 @@ from meanfield.errors import InvalidParameterError
 __all__ = ["broadcast", "choice", "integer", "interval", "scalar", "seed_sequence", "sequence"]
 
 # What holds for an argument of the name wherever it is taken: squares inside double precision, layers in memory.
-LARGEST = {"sigma_w": 1e150, "sigma_b": 1e150}
+LARGEST = {"sigma_w": 1e150, "sigma_b": 1e150, "q_star": 1e150, "q0": 1e150}
 MOST = {"depth": 10**6}
 MOST_COUNTED = 2**53  # integers beyond are not told apart in float64
 
