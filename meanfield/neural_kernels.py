@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from meanfield.arguments import choice, integer, interval, scalar
 from meanfield.dual_kernels import dual_kernel
@@ -14,7 +15,17 @@ from meanfield.expressions import as_nonlinearity
 from meanfield.quadrature import EPS
 from meanfield.results import Result
 
-__all__ = ["LayerKernels", "NeuralKernels", "NtkLimit", "layer_kernels", "layer_widths", "ntk", "ntk_limit", "tangent"]
+__all__ = [
+    "LayerKernels",
+    "NeuralKernels",
+    "NtkLimit",
+    "kernels_from",
+    "layer_kernels",
+    "layer_widths",
+    "ntk",
+    "ntk_limit",
+    "tangent",
+]
 
 PARAMETERIZATIONS = ("ntk", "standard")
 _STEP = 1e-6  # relative change of all lengths that measures how errors of lengths pass on
@@ -236,17 +247,23 @@ def layer_widths(width, depth: int) -> np.ndarray:
 
 def layer_kernels(phi, gram, sigma_w, sigma_b, *, depth) -> LayerKernels:
     """Covariances, mean products and slopes of every layer from the inputs' Gram matrix; the arguments of `ntk`."""
-    nonlinearity = as_nonlinearity(phi)
     variance_w = scalar("sigma_w", sigma_w, low=0.0, open_low=True) ** 2
     variance_b = scalar("sigma_b", sigma_b, low=0.0) ** 2
     products = _gram_matrix(gram)
-    layers, n = integer("depth", depth, low=1), len(products)
+    return kernels_from(phi, variance_w * products + variance_b, sigma_w, sigma_b, depth=depth, products=products)
+
+
+def kernels_from(phi, covariance: np.ndarray, sigma_w, sigma_b, *, depth, products: ArrayLike = 0.0) -> LayerKernels:
+    """The same from the covariance (n, n) of the first pre-activations; `products` are those of the inputs."""
+    nonlinearity = as_nonlinearity(phi)
+    variance_w, variance_b = float(sigma_w) ** 2, float(sigma_b) ** 2
+    layers, n = integer("depth", depth, low=1), len(covariance)
     upper, diagonal = np.triu_indices(n), np.arange(n)
     covariances, activations, slopes = (np.empty((layers + extra, n, n)) for extra in (1, 1, 0))
     covariance_error, activation_error, slope_error = (np.zeros_like(a) for a in (covariances, activations, slopes))
     activations[0] = products
-    covariances[0] = variance_w * products + variance_b
-    covariance_error[0] = 2 * EPS * (variance_w * np.abs(products) + variance_b)
+    covariances[0] = covariance
+    covariance_error[0] = 2 * EPS * (np.abs(covariance) + 2 * variance_b)
     for layer in range(layers):
         q, q_error = _merged(covariances[layer, diagonal, diagonal], covariance_error[layer, diagonal, diagonal])
         c, c_error = _correlations(covariances[layer], covariance_error[layer], q, q_error)

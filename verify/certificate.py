@@ -47,7 +47,9 @@ def predict(
     quantities : sequence of str, optional
         Of "q", variance of the pre-activations, "c", correlation of two inputs, and "chi", factor of the squared
         gradient's length from layer l + 1 to layer l; these if not given. "xi_q" and "xi_c" are the depth scales of q
-        and c, fitted through all layers, where their decay from q0 and c0 is geometric. Of the network's Jacobian J
+        and c, fitted through all layers, where their decay from q0 and c0 is geometric. "ntk", the tangent kernel of
+        the weights over the width, is the trace of one output's Fisher information by them at one input, and
+        "ntk_cosine", of the gradients at two inputs, its overlap. Of the network's Jacobian J
         "jacobian_moment", E lambda^k of J J^T's eigenvalues for k = 1, 2, and "mean_log_sigma", E ln s of J's
         singular values (where phi' vanishes on no interval). Of its weight matrices "trace", the mean of their
         diagonals over sigma_w, which is 0 and tells whether orthogonal ones are Haar.

@@ -104,6 +104,7 @@ class Comparison:
         """
         resolution = self.resolution(level)
         coarse = self.random & ~((resolution <= LARGE) & np.isfinite(self.in_units(resolution)))
+        coarse &= np.isfinite(self.theory)  # a theory without a value is wrong
         first: dict[str, int] = {}
         for (label, layer), bad in zip(self.places, coarse, strict=True):
             if bad:

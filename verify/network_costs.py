@@ -1,6 +1,6 @@
 """Bytes and seconds that one network takes, as measured with tanh on one core: rough, and never too few bytes."""
 
-from verify.signals import SignalSetting
+from verify.signals import TANGENT, SignalSetting
 
 __all__ = ["signal_cost", "spectra_cost"]
 
@@ -12,7 +12,8 @@ def signal_cost(setting: SignalSetting, width: int) -> tuple[float, float]:
     depth, inputs = setting.law.depth, 1 + len(setting.c0)
     per_layer = width * depth
     if setting.law.method == "sampled":
-        return FLOAT * (3 * inputs + 2) * per_layer, 1.3e-4 * depth + 8e-8 * inputs * per_layer
+        seconds = (8e-8 + 8e-8 * bool(TANGENT & set(setting.quantities))) * inputs * per_layer
+        return FLOAT * (3 * inputs + 2) * per_layer, 1.3e-4 * depth + seconds
     return FLOAT * (1.3 * width**2 + (2 * inputs + 4) * per_layer), 1.3e-4 * depth + 1.1e-8 * width * per_layer
 
 

@@ -27,12 +27,18 @@ __all__ = [
 
 def frame(normals: Normals, width: int, count: int) -> np.ndarray:
     """`count` orthonormal vectors, uniform on their manifold: the columns of a (width, count) array."""
-    Q, R = np.linalg.qr(normals.standard_normal((width, count)))
-    return Q * np.copysign(1.0, np.diagonal(R))
+    return _factors(normals.standard_normal((width, count)))[0]
+
+
+def _factors(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """X = Q R with a positive diagonal of R, so that Q of a Gaussian X is uniform."""
+    Q, R = np.linalg.qr(X)
+    signs = np.copysign(1.0, np.diagonal(R))
+    return Q * signs, signs[:, None] * R
 
 
 class LayerWeights(ABC):
-    """A square weight matrix W seen only through one product W X and then products W^T D.
+    """A square weight matrix W seen only through one product W X and then one W^T D.
 
     Those products have the joint law of a matrix drawn as a whole. They are of the type of X and D; draws are always
     made in float64 and then rounded, so that they are the same in both.
@@ -52,7 +58,7 @@ class LayerWeights(ABC):
 
     @abstractmethod
     def backward(self, D: np.ndarray) -> np.ndarray:
-        """W^T D, shape (width,), for one vector D; called at most once."""
+        """W^T D, shape (width, k); called at most once."""
 
 
 class GaussianMatrix(LayerWeights):
@@ -65,7 +71,7 @@ class GaussianMatrix(LayerWeights):
         return (self.sigma_w / math.sqrt(self.width)) * (self._matrix(X.dtype) @ X)
 
     def backward(self, D):
-        return (self.sigma_w / math.sqrt(self.width)) * (D @ self._matrix(D.dtype))
+        return (self.sigma_w / math.sqrt(self.width)) * (self._matrix(D.dtype).T @ D)
 
 
 class HaarMatrix(LayerWeights):
@@ -90,7 +96,7 @@ class HaarMatrix(LayerWeights):
         return self._apply(self.sigma_w * X.T, False).T
 
     def backward(self, D):
-        return self._apply(self.sigma_w * D[None, :], True)[0]
+        return self._apply(self.sigma_w * D.T, True).T
 
 
 class RawFactor(HaarMatrix):
@@ -138,30 +144,30 @@ class SampledWeights(LayerWeights):
 
     @abstractmethod
     def _unseen(self, D: np.ndarray) -> np.ndarray:
-        """A vector whose part orthogonal to Q has the law of that of W^T D, given W Q."""
+        """Columns whose parts orthogonal to Q have the law of those of W^T D, given W Q."""
 
 
 class SampledGaussian(SampledWeights):
-    """W Q and the fresh part have independent entries N(0, sigma_w^2/width) and N(0, sigma_w^2 |D|^2/width)."""
+    """W Q and, with D = P R, the fresh part of W^T P have independent entries N(0, sigma_w^2/width)."""
 
     def _image_of(self, count):
         return (self.sigma_w / math.sqrt(self.width)) * self._draws.standard_normal((self.width, count))
 
     def _unseen(self, D):
-        return (self.sigma_w * np.linalg.norm(D) / math.sqrt(self.width)) * self._draws.standard_normal(self.width)
+        return (self.sigma_w / math.sqrt(self.width)) * self._draws.standard_normal(D.shape) @ _factors(D)[1]
 
 
 class SampledHaar(SampledWeights):
-    """W Q is sigma_w times a uniform frame U; the fresh part is uniform on a sphere, radius sigma_w |(I - U U^T) D|."""
+    """W Q is sigma_w times a uniform frame U; with (I - U U^T) D = P R, W^T P is sigma_w times one orthogonal to Q."""
 
     def _image_of(self, count):
         return self.sigma_w * frame(self._draws, self.width, count)
 
     def _unseen(self, D):
-        direction = self._draws.standard_normal(self.width)
-        direction -= self._seen @ (self._seen.T @ direction)
-        frame_part = self._image @ (self._image.T @ D) / self.sigma_w**2
-        return (self.sigma_w * np.linalg.norm(D - frame_part) / np.linalg.norm(direction)) * direction
+        directions = self._draws.standard_normal(D.shape)
+        directions -= self._seen @ (self._seen.T @ directions)
+        rest = D - self._image @ (self._image.T @ D) / self.sigma_w**2
+        return self.sigma_w * _factors(directions)[0] @ _factors(rest)[1]
 
 
 METHODS: dict[str, dict[str, type[LayerWeights]]] = {
@@ -217,10 +223,10 @@ class RandomNetwork:
         X = np.asarray(self.law.phi.function(H), dtype=self.law.dtype)
         return self._weights[layer - 1].forward(X) + bias[:, None].astype(self.law.dtype)
 
-    def gradient_below(self, layer: int, h: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        """The gradient at h^layer from the one at h^{layer+1}: phi'(h^layer) W^{layer+1 T} gradient."""
-        slopes = np.asarray(self.law.phi.derivative(h), dtype=self.law.dtype)
-        return slopes * self._weights[layer - 1].backward(gradient)
+    def gradients_below(self, layer: int, H: np.ndarray, D: np.ndarray) -> np.ndarray:
+        """The gradients at h^layer from those at h^{layer+1}, columns: phi'(h^layer) W^{layer+1 T} gradient."""
+        slopes = np.asarray(self.law.phi.derivative(H), dtype=self.law.dtype)
+        return slopes * self._weights[layer - 1].backward(D)
 
 
 def layer_weights(law: NetworkLaw, width: int, seed: np.random.SeedSequence) -> LayerWeights:

@@ -5,9 +5,10 @@ import numpy as np
 from meanfield.equilibria import fixed_point
 from meanfield.errors import InvalidParameterError, NoFixedPointError
 from meanfield.maps import dual_kernel, propagate
+from meanfield.neural_kernels import kernels_from, tangent
 from verify.decay import depth_scale
 from verify.networks import NetworkLaw
-from verify.signals import SignalSetting
+from verify.signals import TANGENT, SignalSetting
 
 __all__ = ["predict_signals", "stationary_length"]
 
@@ -16,18 +17,21 @@ GEOMETRIC = 0.15
 
 
 def predict_signals(setting: SignalSetting) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """q, c, chi, gradient, xi_q and xi_c: value and error bound, in the shapes of a network's values.
+    """All that `signals.measure` knows: value and error bound, in the shapes of a network's values.
 
     Raises
     ------
     InvalidParameterError
-        A depth scale is asked for where the decay from q0 or c0 is not geometric.
+        A depth scale is asked for where the decay from q0 or c0 is not geometric, or a tangent kernel of a network
+        whose lengths are reset.
     """
     path = _step_by_step(setting) if setting.lengths == "reset" else _free(setting)
     chi, error = path["chi"]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         gradient = np.cumprod(chi[::-1])[::-1]
         path["gradient"] = gradient, gradient * np.cumsum((error / chi)[::-1])[::-1]
+    if TANGENT & set(setting.quantities):
+        path |= _tangent_kernel(setting)
     scales = [name for name in ("xi_q", "xi_c") if name in setting.quantities]
     return {name: path[name] for name in setting.quantities if name not in scales} | {
         name: _depth_scale(setting, name, path[name[-1]][0]) for name in scales
@@ -76,8 +80,26 @@ def _step_by_step(setting: SignalSetting) -> dict[str, tuple[np.ndarray, np.ndar
     return found
 
 
+def _tangent_kernel(setting: SignalSetting) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """ntk and ntk_cosine: the first weights, which come before h^1, and the biases are not counted."""
+    law = setting.law
+    if setting.lengths == "reset":
+        raise InvalidParameterError("quantities must not hold ntk or ntk_cosine with lengths='reset'")
+    cosines = np.array([1.0, *setting.c0])
+    covariance = setting.q0 * np.outer(cosines, cosines)
+    np.fill_diagonal(covariance, setting.q0)
+    kernels = kernels_from(law.phi, covariance, law.sigma_w, law.sigma_b, depth=law.depth)
+    counted = np.append(0.0, np.ones(law.depth))
+    theta, error = (part[-1] for part in tangent(kernels, law.sigma_w, counted, np.zeros_like(counted)))
+    cosine = theta[0, 1:] / theta[0, 0]
+    return {
+        "ntk": (theta[0, :1], error[0, :1]),
+        "ntk_cosine": (cosine, (error[0, 1:] + np.abs(cosine) * error[0, 0]) / theta[0, 0]),
+    }
+
+
 def _start(setting: SignalSetting) -> np.ndarray | None:
-    return np.array(setting.c0) if {"c", "xi_c"} & set(setting.quantities) else None
+    return np.array(setting.c0) if setting.c0 else None
 
 
 def _depth_scale(setting: SignalSetting, name: str, path: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -125,6 +125,20 @@ QUANTITIES: Mapping[str, Quantity] = {
         by_default=False,
         across=depth_scales_by_network,
     ),
+    "ntk": Quantity(
+        meaning="neural tangent kernel of the weights at one input, over the width",
+        scale=LOG,
+        places=whole_network,
+        family=SIGNALS,
+        by_default=False,
+    ),
+    "ntk_cosine": Quantity(
+        meaning="cosine of the gradients by the weights at two inputs",
+        scale=FISHER,
+        places=pairs_of_network,
+        family=SIGNALS,
+        by_default=False,
+    ),
     "jacobian_moment": Quantity(
         meaning="moments of J J^T's eigenvalues",
         scale=LOG,

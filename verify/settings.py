@@ -10,7 +10,7 @@ from meanfield.expressions import as_nonlinearity
 from meanfield.weights import ENSEMBLES
 from verify.networks import DTYPES, METHODS, NetworkLaw
 from verify.quantities import QUANTITIES
-from verify.signals import LENGTHS, SignalSetting
+from verify.signals import LENGTHS, PAIRED, SignalSetting
 
 __all__ = ["checked_budget", "checked_precision", "checked_setting", "checked_width", "checked_widths", "plain_setting"]
 
@@ -44,7 +44,7 @@ def checked_setting(
         ),
         quantities=names,
         q0=scalar("q0", q0, low=LENGTHS_SQUARED[0], high=LENGTHS_SQUARED[1]),
-        c0=_correlations(c0) if {"c", "xi_c"} & set(names) else (),
+        c0=_correlations(c0) if PAIRED & set(names) else (),
         lengths=choice("lengths", lengths, LENGTHS),
     )
 

@@ -7,9 +7,11 @@ import numpy as np
 
 from verify.networks import NetworkLaw, RandomNetwork, frame
 
-__all__ = ["LENGTHS", "SignalSetting", "measure"]
+__all__ = ["LENGTHS", "PAIRED", "TANGENT", "SignalSetting", "measure"]
 
 LENGTHS = ("free", "reset")
+PAIRED = {"c", "xi_c", "ntk_cosine"}  # quantities of two inputs
+TANGENT = {"ntk", "ntk_cosine"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,8 +58,7 @@ def measure(setting: SignalSetting, item: tuple[int, np.random.SeedSequence]) ->
     """
     width, seed = item
     network = RandomNetwork(setting.law, width, seed)
-    pairs = setting.c0 if {"c", "xi_c", "ntk_cosine"} & set(setting.quantities) else ()
-    H = _first_layer(network, setting.q0, pairs).astype(setting.law.dtype, copy=False)
+    H = _first_layer(network, setting.q0, setting.c0).astype(setting.law.dtype, copy=False)
     states, squares, cosines = [], [], []
     for layer in range(1, setting.law.depth + 1):
         signals = H.astype(np.float64, copy=False)  # what is measured is not rounded once more
@@ -72,7 +73,7 @@ def measure(setting: SignalSetting, item: tuple[int, np.random.SeedSequence]) ->
             H = network.next_layer(layer, H)
     found = {"q": np.array(squares), "c": np.array(cosines).T}
     found |= {"xi_q": found["q"][None, :], "xi_c": found["c"]}
-    tangent = bool({"ntk", "ntk_cosine"} & set(setting.quantities))
+    tangent = bool(TANGENT & set(setting.quantities))
     if tangent or {"chi", "gradient"} & set(setting.quantities):
         found |= _backward(network, states, tangent)
     return {name: found[name] for name in setting.quantities}
@@ -88,7 +89,7 @@ def _first_layer(network: RandomNetwork, q0: float, c0: tuple[float, ...]) -> np
 
 
 def _backward(network: RandomNetwork, states: list[np.ndarray], tangent: bool) -> dict[str, np.ndarray]:
-    """chi and gradient; and ntk and ntk_cosine, from the gradients at all inputs: by W^{l+1} it is d^{l+1} phi(h^l)^T."""
+    """chi and gradient; and ntk and ntk_cosine, from the gradients at all inputs: by W^{l+1}, d^{l+1} phi(h^l)^T."""
     if not tangent:
         states = [H[:, :1] for H in states]
     width, inputs = states[-1].shape

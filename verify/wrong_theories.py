@@ -13,7 +13,7 @@ from verify.certificate import predict
 from verify.networks import RAW_FACTOR
 from verify.quantities import QUANTITIES
 from verify.records import Prediction
-from verify.signals import SignalSetting
+from verify.signals import TANGENT, SignalSetting
 
 __all__ = ["WrongTheory", "controls", "off_by", "wrong_networks"]
 
@@ -63,7 +63,7 @@ def controls(setting: SignalSetting) -> list[WrongTheory]:
     for weights in ENSEMBLES:
         if weights != law.weights:
             found[f"the law of {weights} weights"] = _predicted(setting, weights=weights)
-    if {"chi", "gradient"} & set(setting.quantities):
+    if ({"chi", "gradient"} | TANGENT) & set(setting.quantities):
         found["phi in place of its derivative"] = _predicted(setting, phi=_with_derivative(law.phi, law.phi.function))
         found["1 in place of the derivative"] = _predicted(setting, phi=_with_derivative(law.phi, np.ones_like))
     right = _predicted_all(setting)

@@ -25,7 +25,8 @@ COLUMNS = ("name", "rejected", "rate", "low", "high", "expected")
     "--quantities",
     type=Numbers(str),
     metavar="NAME,...",
-    help="What is compared, by default q,c,chi; also gradient, xi_q, xi_c, jacobian_moment, mean_log_sigma, trace.",
+    help="What is compared, by default q,c,chi; also gradient, xi_q, xi_c, ntk, ntk_cosine, jacobian_moment, "
+    "mean_log_sigma, trace.",
 )
 @click.option("--runs", type=int, default=100, show_default=True, help="Checks, each with networks of its own.")
 @simulation_options

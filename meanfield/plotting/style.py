@@ -53,6 +53,8 @@ SYMBOLS = {
     "c": r"$c^l$",
     "chi": r"$\chi^l$",
     "gradient": r"$\gamma^l$",
+    "ntk": r"$\Theta$",
+    "ntk_cosine": r"$\cos\Theta$",
     "jacobian_moment": r"$E\,\lambda^k$",
     "mean_log_sigma": r"$E\,\ln s$",
     "trace": r"$\mathrm{tr}\,W$",

@@ -99,6 +99,8 @@ def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
         "trace": "X",
         "xi_q": "<",
         "xi_c": ">",
+        "ntk": "p",
+        "ntk_cosine": "h",
     }
     colours = {
         "q": BLUE,
@@ -110,6 +112,8 @@ def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
         "trace": ORANGE,
         "xi_q": BLUE,
         "xi_c": ORANGE,
+        "ntk": VERMILION,
+        "ntk_cosine": BLACK,
     }
     for quantity, series in _groups(report).items():
         checks = [check for checks in series.values() for check in checks]

@@ -26,13 +26,15 @@ def signals(width, count, number=0):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("count", [1, 3])
 def test_forward_and_backward_belong_to_one_matrix(kind, count):
-    """D^T (W X) = (W^T D)^T X."""
-    X, D = signals(30, count), signals(30, 1, 1)[:, 0]
+    """D^T (W X) = (W^T D)^T X, with a column of D that depends on another."""
+    X, D = signals(30, count), signals(30, count, 1)
+    D[:, -1] = 2 * D[:, 0]
     weights = kind(seed(1), 30, SIGMA_W)
     image = weights.forward(X)
     gradient = weights.backward(D)
     scale = np.abs(image).max() * np.abs(D).sum()
-    assert np.abs(D @ image - gradient @ X).max() <= 1e-13 * scale
+    assert np.abs(D.T @ image - gradient.T @ X).max() <= 1e-13 * scale
+    assert np.abs(gradient[:, -1] - (2 if count > 1 else 1) * gradient[:, 0]).max() <= 1e-12
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -45,11 +47,11 @@ def test_products_are_linear_in_the_signals(kind):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_orthogonal_weights_keep_lengths_and_angles(method):
-    X, D = signals(30, 3), signals(30, 1, 1)[:, 0]
+    X, D = signals(30, 3), signals(30, 2, 1)
     weights = METHODS[method]["orthogonal"](seed(3), 30, SIGMA_W)
     image, gradient = weights.forward(X), weights.backward(D)
     assert np.abs(image.T @ image - SIGMA_W**2 * X.T @ X).max() <= 1e-12 * np.abs(X.T @ X).max()
-    assert abs(gradient @ gradient - SIGMA_W**2 * D @ D) <= 1e-12 * SIGMA_W**2 * (D @ D)
+    assert np.abs(gradient.T @ gradient - SIGMA_W**2 * D.T @ D).max() <= 1e-12 * np.abs(D.T @ D).max()
 
 
 def statistics(weights, X, D):
@@ -61,11 +63,12 @@ def statistics(weights, X, D):
         image[:, 0] @ image[:, 0],
         image[:, 0] @ image[:, 1],
         X[:, 0] @ image[:, 1],
-        gradient[0],
-        gradient @ gradient,
-        D @ image[:, 0],
-        gradient @ np.tanh(image[:, 1]),
-        np.sum(gradient[:5] ** 4),
+        gradient[0, 0],
+        gradient[:, 0] @ gradient[:, 0],
+        gradient[:, 0] @ gradient[:, 1],
+        D[:, 0] @ image[:, 0],
+        gradient[:, 1] @ np.tanh(image[:, 1]),
+        np.sum(gradient[:5, 0] ** 4),
     ]
 
 
@@ -85,7 +88,7 @@ class Drawn:
 @pytest.fixture(scope="module")
 def plain():
     """Statistics of 800 plainly drawn matrices of each ensemble, beside the signals they have seen."""
-    X, D = signals(12, 2), signals(12, 1, 1)[:, 0]
+    X, D = signals(12, 2), signals(12, 2, 1)
     drawn = {w: np.array([statistics(Drawn(w, k, 12), X, D) for k in range(800)]) for w in WEIGHTS}
     return X, D, drawn
 
@@ -141,14 +144,14 @@ def test_a_layer_is_what_it_says(weights):
     """h^2 = W phi(h^1) + b with the same b for every input, and the gradient below it phi'(h^1) W^T d."""
     law = NetworkLaw(phi=TANH, sigma_w=1.5, sigma_b=0.3, depth=1, weights=weights)
     without = NetworkLaw(phi=TANH, sigma_w=1.5, sigma_b=0.0, depth=1, weights=weights)
-    H, d = signals(20, 2), signals(20, 1, 1)[:, 0]
+    H, D = signals(20, 2), signals(20, 2, 1)
     network, unbiased = RandomNetwork(law, 20, seed(1)), RandomNetwork(without, 20, seed(1))
     image = unbiased.next_layer(1, H)
     bias = network.next_layer(1, H) - image
     assert np.abs(bias[:, 0] - bias[:, 1]).max() <= 1e-14
     assert 0.1 <= bias[:, 0].std() <= 0.6
-    gradient = network.gradient_below(1, H[:, 0], d)
-    assert abs(gradient / (1 - np.tanh(H[:, 0]) ** 2) @ np.tanh(H[:, 0]) - d @ image[:, 0]) <= 1e-11
+    gradients = network.gradients_below(1, H, D)
+    assert np.abs((gradients / (1 - np.tanh(H) ** 2)).T @ np.tanh(H) - D.T @ image).max() <= 1e-11
 
 
 def test_unknown_weights_are_refused():

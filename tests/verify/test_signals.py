@@ -1,4 +1,4 @@
-"""Measured lengths, correlations and gradient factors against plain loops and exact identities."""
+"""Measured lengths, correlations, gradient factors and tangent kernels: plain loops and exact identities."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,10 @@ from scipy import stats
 
 import meanfield as mf
 from verify.networks import METHODS, NetworkLaw
-from verify.signals import SignalSetting, measure
+from verify.signals import PAIRED, SignalSetting, measure
 
 WIDTH, DEPTH, NETWORKS = 16, 3, 250
+MEASURED = ("q", "c", "chi", "ntk", "ntk_cosine")
 SIGMA_W, SIGMA_B, Q0, C0 = 1.5, 0.3, 0.8, (0.5, -0.2)
 TANH = mf.Nonlinearity.from_callable(np.tanh, lambda x: 1 - np.tanh(x) ** 2, name="tanh")
 LINEAR = mf.Nonlinearity.from_callable(lambda x: 1.0 * x, np.ones_like, name="linear")
@@ -23,7 +24,7 @@ def setting(*, weights="gaussian", method="sampled", phi=TANH, quantities=("q", 
         law=NetworkLaw(phi=phi, weights=weights, method=method, **law),
         quantities=quantities,
         q0=Q0,
-        c0=C0 if "c" in quantities else (),
+        c0=C0 if PAIRED & set(quantities) else (),
         lengths=lengths,
     )
 
@@ -53,16 +54,25 @@ def plain_network(rng, weights, lengths, sigma_w=SIGMA_W):
         c.append([H[:, 0] @ H[:, j] / (norms[0] * norms[j]) for j in (1, 2)])
         if lengths == "reset":
             H = H / norms * np.sqrt(WIDTH * Q0)
-        states.append(H[:, 0])
+        states.append(H)
         W = rng.standard_normal((WIDTH, WIDTH)) / np.sqrt(WIDTH) if weights == "gaussian" else haar(rng, WIDTH)
         matrices.append(sigma_w * W)
         H = matrices[-1] @ np.tanh(H) + SIGMA_B * rng.standard_normal((WIDTH, 1))
-    gradient, chi = rng.standard_normal(WIDTH), []
-    for h, W in zip(reversed(states), reversed(matrices), strict=True):
-        below = (1 - np.tanh(h) ** 2) * (W.T @ gradient)
-        chi.insert(0, (below @ below) / (gradient @ gradient))
-        gradient = below
-    return np.concatenate([q, np.array(c).T.ravel(), chi])
+    direction = rng.standard_normal(WIDTH)
+    direction /= np.linalg.norm(direction)
+    squares, by_weights = [], []
+    for j in range(3):
+        gradient, parts = direction, []
+        for H, W in zip(reversed(states), reversed(matrices), strict=True):
+            parts.append(np.outer(gradient, np.tanh(H[:, j])).ravel())
+            below = (1 - np.tanh(H[:, j]) ** 2) * (W.T @ gradient)
+            if j == 0:
+                squares.insert(0, (below @ below) / (gradient @ gradient))
+            gradient = below
+        by_weights.append(np.concatenate(parts))
+    kernel = np.array(by_weights) @ np.array(by_weights).T
+    cosines = kernel[0, 1:] / np.sqrt(kernel[0, 0] * np.diag(kernel)[1:])
+    return np.concatenate([q, np.array(c).T.ravel(), squares, [kernel[0, 0] / WIDTH], cosines])
 
 
 def smallest_p(first, second):
@@ -77,7 +87,7 @@ def test_the_law_is_that_of_a_plain_network(weights, lengths):
     plain = np.array([plain_network(rng, weights, lengths) for _ in range(NETWORKS)])
     tests = plain.shape[1]
     for method in METHODS:
-        found = measured(setting(weights=weights, method=method, lengths=lengths))
+        found = measured(setting(weights=weights, method=method, lengths=lengths, quantities=MEASURED))
         assert smallest_p(found, plain) > 0.01 / tests
         between = np.corrcoef(found[:, 1:DEPTH].T) - np.corrcoef(plain[:, 1:DEPTH].T)
         assert np.abs(between).max() <= 4.5 * np.sqrt(2 / NETWORKS)
