@@ -231,7 +231,7 @@ def test_equal_and_opposite_inputs():
     [
         ("tanh", 1.5, 0.3, {"c0": (1.0, -1.0)}),
         ("tanh", 1.5, 0.3, {"q0": 1e-300}),
-        ("tanh", 1.5, 0.3, {"q0": 1e160, "quantities": ("q", "c")}),
+        ("tanh", 1.5, 0.3, {"q0": 1e150, "quantities": ("q", "c")}),
         ("relu", math.sqrt(2), 0.0, {"widths": (50, 51)}),
         ("linear", 1.3, 0.0, {"widths": (50, 51), "weights": "orthogonal", "c0": (1.0, 0.2), "depth": 20}),
     ],
