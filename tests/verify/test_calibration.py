@@ -56,12 +56,12 @@ def test_a_gross_error_that_changes_nothing_is_not_missed():
 
 def test_the_power_expected_is_the_power_seen():
     """Of one check: sigma_w off moves ln q of the second layer of a linear network by 2 ln(1 + size)."""
-    budget = {"depth": 2, "widths": (100, 200), "networks": 12, "quantities": "q", "runs": 300, "level": 0.05}
+    budget = {"depth": 2, "widths": (100, 200), "networks": 12, "quantities": "q", "runs": 150, "level": 0.05}
     found = verify.calibrate("linear", 1.0, 0.0, **budget, sigma_w_errors=(0.02, 0.06, 0.15), seed=1)
     off = [each for each in found.alternatives if each.parameter == "sigma_w"]
     assert min(each.expected for each in off) < 0.3 < 0.7 < max(each.expected for each in off)
     for each in off:
-        assert abs(each.expected - each.rate) <= 0.05 + 3 * (0.25 / 300) ** 0.5
+        assert abs(each.expected - each.rate) <= 0.05 + 3 * (0.25 / 150) ** 0.5
 
 
 def test_a_missed_gross_error_is_found_out(monkeypatch):
