@@ -7,10 +7,10 @@ def assert_fits_a_column(figure):
     """3.4 inches wide, nothing clipped, no text below 7 points, no legend over anything that is drawn."""
     assert figure.get_figwidth() == 3.4
     renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw(renderer)
+    figure.draw_without_rendering()
     frame = figure.bbox
-    for axes in figure.axes:
-        box = axes.get_tightbbox(renderer)
+    boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
+    for axes, box in zip(figure.axes, boxes, strict=True):
         assert box.x0 >= frame.x0 - 1
         assert box.x1 <= frame.x1 + 1
         assert box.y0 >= frame.y0 - 1
@@ -21,4 +21,4 @@ def assert_fits_a_column(figure):
         box = legend.get_window_extent(renderer)
         assert box.x0 >= 0
         assert box.x1 <= frame.x1 + 1
-        assert not any(box.overlaps(axes.get_tightbbox(renderer)) for axes in figure.axes)
+        assert not any(box.overlaps(other) for other in boxes)

@@ -3,6 +3,7 @@
 import math
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 import pytest
@@ -33,9 +34,14 @@ def _cases():
             yield pytest.param(problem, claim, id=f"{problem}-{claim}", marks=marks)
 
 
+@cache
+def _kernel(phi, c, q1, q2):
+    return mf.dual_kernel(phi, c, q1=q1, q2=q2)
+
+
 @pytest.mark.parametrize(("problem", "claim"), list(_cases()))
 def test_dual_kernel(problem, claim):
-    kernel = mf.dual_kernel(problem.phi, problem.c, q1=problem.q1, q2=problem.q2)
+    kernel = _kernel(problem.phi, problem.c, problem.q1, problem.q2)
     value, derivative = gap(kernel.value, problem.value), gap(kernel.derivative, problem.derivative)
     if claim == "honest":
         assert value <= kernel.errors["value"] + SMALLEST

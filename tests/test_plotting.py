@@ -127,7 +127,7 @@ def test_a_line_that_does_not_exist_says_so():
 def test_every_number_of_a_diagram_can_be_shown(diagram, field):
     figure = plot_phase_diagram(diagram, field=field).figure
     assert len(figure.axes) == 2
-    assert image_bytes(figure, "png").startswith(b"\x89PNG")
+    figure.draw_without_rendering()
 
 
 def test_unknown_names_are_refused(diagram, report):
@@ -180,9 +180,9 @@ def test_a_users_text_is_drawn_as_it_is(diagram, line, report):
     ]
     for figure in figures:
         assert figure.axes[0].get_title(loc="left").replace("\n", "") == HOSTILE
-        for suffix in ("png", "pdf", "svg"):
-            assert image_bytes(figure, suffix)
-        assert b"<img" not in image_bytes(figure, "svg")
+        assert image_bytes(figure, "png")
+    assert image_bytes(figures[1], "pdf")
+    assert b"<img" not in image_bytes(figures[1], "svg")
 
 
 def test_a_long_name_with_odd_letters_fits_its_line(diagram):

@@ -1,11 +1,16 @@
 """What the tests of the command line share."""
 
 import json
+import pickle
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from functools import cache
 from importlib.resources import files
 
 import jsonschema
 import pytest
 from click.testing import CliRunner
+from matplotlib.figure import Figure
 
 from meanfield.cli.main import run
 
@@ -42,12 +47,48 @@ class Terminal:
         return record["error"]
 
 
-def validate(record, name):
+@cache
+def validator(name):
     schema = json.loads(files("meanfield.cli").joinpath("schemas", f"{name}.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(record, schema, cls=jsonschema.Draft202012Validator)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def validate(record, name):
+    validator(name).validate(record)
+
+
+class Pickled(Executor):
+    """Hands work over as processes do, from one pickle to the next, but does it here."""
+
+    def map(self, fn, *chunks, **options):
+        for chunk in zip(*chunks, strict=True):
+            work, arguments = pickle.loads(pickle.dumps((fn, chunk)))
+            yield pickle.loads(pickle.dumps(work(*arguments)))
 
 
 @pytest.fixture
 def terminal():
     return Terminal()
+
+
+@pytest.fixture
+def pickled(monkeypatch):
+    """In the place of worker processes, whose start takes seconds: how many were asked for, each time."""
+    asked = []
+
+    @contextmanager
+    def started(workers):
+        asked.append(workers)
+        yield Pickled()
+
+    monkeypatch.setattr("meanfield.cli.pool._started", started)
+    return asked
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures are made, and written as these few bytes."""
+    content = b"a figure"
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **options: file.write(content))
+    return content

@@ -30,9 +30,10 @@ def test_a_verdict_that_cannot_see_gross_errors_is_exit_code_1(terminal):
     assert "No gross error changes the prediction by more" in record["summary"]
 
 
-def test_workers_do_not_change_a_calibration(terminal, tmp_path):
+def test_workers_do_not_change_a_calibration(terminal, tmp_path, pickled):
     for workers in (1, 2):
         terminal("calibrate", "tanh", *RUNS, "--workers", workers, "--output", tmp_path / f"{workers}.csv")
+    assert pickled == [2]
     assert (tmp_path / "1.csv").read_text() == (tmp_path / "2.csv").read_text()
     assert len(list(csv.reader((tmp_path / "1.csv").read_text().splitlines()))) == 26
 

@@ -75,7 +75,7 @@ def test_the_default_point(phi, sigma_b, part):
 
 
 @pytest.mark.parametrize("phi", ["relu", "softplus", "x*x"])
-def test_reports_end_well(terminal, here, coarse, phi):
+def test_reports_end_well(terminal, here, coarse, undrawn, phi):
     record = terminal.json("report", phi, *SMALL, "--output", here / "folder")
     assert record["passed"] is True
     assert record["phi"] == phi
@@ -83,7 +83,7 @@ def test_reports_end_well(terminal, here, coarse, phi):
     assert json.loads((here / "folder" / "report.json").read_text()) == record
 
 
-def test_a_point_of_the_users_choice(terminal, here, coarse):
+def test_a_point_of_the_users_choice(terminal, here, coarse, undrawn):
     record = terminal.json("report", "gelu", "--sigma-w", 1.2, "--sigma-b", 0.1, *SMALL, "--output", here / "folder")
     assert (record["sigma_w"], record["sigma_b"]) == (1.2, 0.1)
     assert record["fixed_points"][0]["phase"] == "ordered"

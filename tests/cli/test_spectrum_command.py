@@ -81,8 +81,9 @@ def test_simulated_networks_beside_the_law(terminal):
     assert alone["simulation"]["comparison"] is None
 
 
-def test_workers_do_not_change_a_number(terminal):
+def test_workers_do_not_change_a_number(terminal, pickled):
     alone, shared = (terminal.json(*HARD_TANH, *SIMULATED, "--workers", count)["simulation"] for count in (1, 2))
+    assert pickled == [2]
     assert alone == shared
 
 
@@ -139,11 +140,11 @@ def test_a_map_of_the_largest_eigenvalue(terminal, tmp_path):
 
 def test_files_of_every_kind(terminal, tmp_path):
     words = (*HARD_TANH, "--simulate", "--width", 30, "--networks", 2)
-    for suffix in ("png", "pdf", "svg", "csv", "npz", "json"):
-        terminal.ok(*words, "--output", tmp_path / f"spectrum.{suffix}")
-    assert (tmp_path / "spectrum.png").read_bytes().startswith(b"\x89PNG")
-    terminal.ok(*words, "-o", tmp_path / "short.png")
-    assert str(tmp_path).encode() not in (tmp_path / "short.png").read_bytes()
+    for suffix in ("png", "csv", "npz", "json"):
+        terminal.ok(*words, "-o", tmp_path / f"spectrum.{suffix}")
+    image = (tmp_path / "spectrum.png").read_bytes()
+    assert image.startswith(b"\x89PNG")
+    assert str(tmp_path).encode() not in image
     with np.load(tmp_path / "spectrum.npz", allow_pickle=False) as arrays:
         assert arrays["singular_values_width_30"].shape == (2, 30)
         assert arrays["atoms"].shape == (2, 2)

@@ -121,10 +121,11 @@ def test_train_of_a_phi_without_critical_point(terminal):
     assert error["type"] == "NoCriticalPointError"
 
 
-def test_experiment(terminal, tmp_path, plan):
+def test_experiment(terminal, tmp_path, plan, pickled, request):
     folder, summary = tmp_path / "found", tmp_path / "summary.csv"
     words = ("experiment", "sokol-park", "--config", plan, "--folder", folder)
     record = terminal.json(*words, "--workers", 2, "--output", summary)
+    assert pickled == [2]
     assert len(record["summary"]) == 6
     assert len(record["claims"]) == 13
     assert str(tmp_path) not in json.dumps(record)
@@ -134,10 +135,10 @@ def test_experiment(terminal, tmp_path, plan):
     tables = ("search", "runs", "courses", "summary", "claims")
     assert {path.name for path in folder.glob("*.csv")} == {f"{name}.csv" for name in tables}
     assert "must hold no run" in terminal.refused(*words)["message"]
-    (folder / "learning.png").unlink()
+    undrawn = request.getfixturevalue("undrawn")
     courses = (folder / "courses.csv").read_bytes()
     drawn = terminal.ok("experiment", "sokol-park", "--redraw", "--folder", folder).stdout
-    assert (folder / "learning.png").exists()
+    assert (folder / "learning.png").read_bytes() == undrawn
     for claim in record["claims"]:
         assert re.search(rf"^{re.escape(claim['name'])} +{claim['verdict']} ", drawn, flags=re.MULTILINE)
     # No worker gives the numbers that two gave.
@@ -146,7 +147,7 @@ def test_experiment(terminal, tmp_path, plan):
 
 
 @pytest.mark.parametrize("columns", ["80", "60"])
-def test_the_tables_have_intervals_and_fit_the_screen(terminal, monkeypatch, columns):
+def test_the_tables_have_intervals_and_fit_the_screen(terminal, undrawn, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
     with TemporaryDirectory() as folder:
         for name in ("search", "runs", "courses"):
