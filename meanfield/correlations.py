@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 from meanfield.bivariate import MehlerSeries
 from meanfield.dual_kernels import series
 from meanfield.errors import ConvergenceError
-from meanfield.near_diagonal import chord_and_product, panel_count, rough_chord_and_product
+from meanfield.near_diagonal import Kinks, Pointwise, chord_and_product, panel_count, rough_chord_and_product
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.quadrature import EPS
 
@@ -18,6 +18,7 @@ __all__ = ["correlation_fixed_point", "largest_bend"]
 REACHES = ((128, math.pi / 4), (512, math.pi / 8), (2048, math.pi / 16))
 MANY_PANELS = 100  # where phi turns so often, a long series costs less than integrals close to c = 1
 MOST_PANELS = 600  # beyond, one integral takes seconds
+LEAST_ANGLE = math.sqrt(EPS)  # its cosine is the last number before 1
 
 
 def correlation_fixed_point(
@@ -63,7 +64,7 @@ def correlation_fixed_point(
                 f"correlation settles; it is above {math.cos(theta):.3g}",
                 q,
             )
-    return _near(phi, sigma_w, q, chi_1, theta, chord)
+    return _near(phi, sigma_w, q, chi_1, chi_bound, theta, chord)
 
 
 def _by_decayed_series(p: np.ndarray, chi_1: float, chi_bound: float) -> tuple[float, float, float, float]:
@@ -108,7 +109,7 @@ def _far(
 
 
 def _near(
-    phi: Nonlinearity, sigma_w: float, q: float, chi_1: float, far: float, far_chord: float
+    phi: Nonlinearity, sigma_w: float, q: float, chi_1: float, chi_bound: float, far: float, far_chord: float
 ) -> tuple[float, float, float, float]:
     """Newton's method in the angle theta, c = cos(theta), with d chord/d theta = -(chord - E phi'phi')/tan(theta/2).
 
@@ -122,21 +123,46 @@ def _near(
     for _ in range(60):
         chord, derivative = rough_chord_and_product(*given, _gap(theta), q)
         low, high = (theta, high) if chord > target else (low, theta)
+        if high <= LEAST_ANGLE:
+            slope, slope_bound = _slope_between(chi_1, chi_bound)
+            return 1.0, slope, _gap_above(LEAST_ANGLE, far, given, q, target) + EPS, slope_bound
         rise = chord - derivative
         moved = theta + (chord - target) * math.tan(theta / 2) / rise if rise > 0 else math.nan
-        if not low <= moved <= high:
-            moved = (low + high) / 2
+        if not low <= moved <= high:  # where the chord falls steeply is unknown by orders of magnitude
+            moved = math.sqrt(low * high) if low else LEAST_ANGLE
         done = abs(moved - theta) <= 1e-6 * theta
         theta = moved
         if done:  # the next step would be of rounding size
             break
     gap = _gap(theta)
     (chord, derivative), (chord_bound, derivative_bound) = chord_and_product(*given, gap, q)
-    rise = max(chord - derivative, chord_bound)
+    missed, rise = abs(chord - target) + chord_bound + 4 * EPS * target, chord - derivative
     slope = sigma_w**2 * float(derivative)
-    bound = float((abs(chord - target) + chord_bound + 4 * EPS * target) * gap / rise) + EPS
-    slope_bound = sigma_w**2 * float(derivative_bound) + 2 * EPS * slope + largest_bend(gap, slope, chi_1) * bound
-    return 1 - gap, slope, bound, slope_bound
+    gap_bound = float(missed / (rise - missed) * gap) if missed < rise / 2 else _gap_above(theta, far, given, q, target)
+    slope_bound = sigma_w**2 * float(derivative_bound) + 2 * EPS * slope + largest_bend(gap, slope, chi_1) * gap_bound
+    between, between_bound = _slope_between(chi_1, chi_bound)
+    if between_bound < slope_bound:
+        slope, slope_bound = between, between_bound
+    return 1 - gap, slope, gap_bound + EPS, float(slope_bound)
+
+
+def _gap_above(theta: float, far: float, given: tuple[Pointwise, Pointwise, Kinks], q: float, target: float) -> float:
+    """A gap, from that of `theta` on, at which the chord is below the target in spite of its error."""
+    while theta < far:
+        (chord, _), (bound, _) = chord_and_product(*given, _gap(theta), q)
+        if chord + bound <= target:
+            return _gap(theta)
+        theta *= 16  # the error falls as 1/theta
+    return _gap(far)
+
+
+def _slope_between(chi_1: float, chi_bound: float) -> tuple[float, float]:
+    """chi_c and its bound from chi_1 alone.
+
+    f' is convex and its mean over [c_star, 1] is 1, at most that of both ends: 2 - chi_1 <= chi_c <= 1.
+    """
+    lowest = max(2 - chi_1 - chi_bound, 0.0)
+    return (lowest + 1) / 2, (1 - lowest) / 2 + EPS
 
 
 def _gap(theta: float) -> float:

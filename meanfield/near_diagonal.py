@@ -7,7 +7,7 @@ import numpy as np
 
 from meanfield.quadrature import EPS, NODES, ROUNDING, WEIGHTS, of_two_partitions, resolve
 
-__all__ = ["chord_and_product", "near_product", "panel_count", "rough_chord_and_product"]
+__all__ = ["Kinks", "Pointwise", "chord_and_product", "near_product", "panel_count", "rough_chord_and_product"]
 
 Pointwise = Callable[[np.ndarray], np.ndarray]
 Kinks = Callable[[float, float], np.ndarray]
@@ -85,7 +85,8 @@ def _over_both(rows, pairs: Pairs, kinks: Kinks, gap: float, q: float, partition
     with np.errstate(all="ignore"):
         breaks = _breaks(rows, kinks, mean, reach, partition)
         over_mean = _OverMean(rows, pairs, breaks / mean, mean, difference / mean, _MEAN[partition])
-        panels = resolve(over_mean, outer, _half_normal, resolved=RESOLVED)
+        # u and v are known to a rounding of their mean, which their difference cannot be resolved beyond.
+        panels = resolve(over_mean, outer, _half_normal, resolved=max(RESOLVED, 16 * EPS * mean / difference))
     if not np.isfinite(panels.values).all():
         raise OverflowError("the function is not finite within 11 standard deviations")
     density = panels.w * _half_normal(panels.x)

@@ -106,6 +106,7 @@ def test_longer_series_continue_shorter_ones():
     assert not mehler_series(lambda z: kinked.derivative(z)[None], kinked.kinks_between, terms=2048).has_decayed(0)
 
 
+@pytest.mark.filterwarnings("ignore::meanfield.errors.AccuracyWarning")
 def test_fast_waves_begin_with_small_coefficients_but_have_not_decayed():
     phi = as_nonlinearity("sin")
     assert not series(phi, 1000.0).has_decayed(1)
