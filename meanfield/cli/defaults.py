@@ -5,7 +5,16 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["SIGMA_B", "OperatingPoint", "chosen_point", "default_point", "default_window", "drawn_line", "input_norm"]
+__all__ = [
+    "SIGMA_B",
+    "OperatingPoint",
+    "chosen_point",
+    "default_lengths",
+    "default_point",
+    "default_window",
+    "drawn_line",
+    "input_norm",
+]
 
 SIGMA_B = 0.05
 
@@ -84,6 +93,18 @@ def input_norm(sigma_w: float, sigma_b: float, q: float) -> float:
     square = sigma_w**2
     norm = (q - sigma_b**2) / square if square > 0 else math.inf
     return norm if 0 < norm < math.inf else 1.0
+
+
+def default_lengths(phi) -> tuple[float, float]:
+    """Lengths to follow the critical line along: 0.001 to 10, or four decades from where it begins beyond."""
+    from meanfield.critical_curve import critical_curve
+
+    curve = critical_curve(phi)
+    on = curve.q[curve.variance >= 0]
+    if not on.size:
+        return 1e-3, 10.0
+    low = max(1e-3, float(on[0]))
+    return low, min(1e4 * low, max(float(on[-1]), 2 * low))
 
 
 def drawn_line(phi):

@@ -100,10 +100,34 @@ def test_line(terminal):
     assert "critical line of tanh" in terminal.ok("line", "tanh", "--points", 5).stdout
 
 
-def test_a_line_that_does_not_exist_is_null(terminal):
-    record = terminal.json("line", "softplus", "--points", 3)
-    assert record["sigma_w"] == [None] * 3
-    assert record["status"] == ["no_critical_point"] * 3
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["softplus", "--sigma-b", 0, 1], "at every q searched"),
+        (["softplus"], "at every q searched"),
+        (["sigmoid", "--q-star", 0.1, 10], "attainable is q_star from 45.6243"),
+    ],
+)
+def test_a_line_without_a_point_has_no_answer(terminal, words, reason):
+    error = terminal.refused("line", *words, "--points", 3, code=3)
+    assert error["type"] == "NoCriticalPointError"
+    assert reason in error["message"]
+
+
+def test_points_beside_the_line_are_null_and_a_dash(terminal):
+    words = ("line", "sigmoid", "--q-star", 10, 1000, "--points", 3)
+    record = terminal.json(*words)
+    assert [w is None for w in record["sigma_w"]] == [True, False, False]
+    assert record["status"] == ["no_critical_point", "converged", "converged"]
+    assert terminal.ok(*words).stdout.splitlines()[3].split() == ["-"] * 5 + ["no_critical_point"]
+
+
+@pytest.mark.parametrize(("phi", "low", "high"), [("tanh", 1e-3, 10), ("sigmoid", 45.6243, 456243), ("exp(x)", 1, 36)])
+def test_the_default_range_of_a_line_is_where_it_is(terminal, phi, low, high):
+    record = terminal.json("line", phi, "--points", 5)
+    assert None not in record["sigma_w"]
+    assert record["q_star"][0] == pytest.approx(low, rel=1e-5)
+    assert record["q_star"][-1] == pytest.approx(high, rel=0.02)
 
 
 PHASE = ("phase", "tanh", "--sigma-w", 0.5, 2.5, "--sigma-b", 0, 1, "--points", 9, 5)
@@ -173,6 +197,8 @@ def test_init_writes_the_weights(terminal, tmp_path):
         (["fixed-points", "tanh", "--sigma-w", "1", "--sigma-b", "0", "--q0", "-1"], ["q0 must be >= 0"]),
         (["fixed-points", "tanh", "--sigma-w", "1e155", "--sigma-b", "0"], ["sigma_w must be <= 1e+150", "1e+155"]),
         (["critical", "tanh", "--sigma-b", "1e155"], ["sigma_b must be <= 1e+150", "1e+155"]),
+        (["critical", "tanh", "--q-star", "1e300"], ["q_star must be <= 1e+150", "1e+300"]),
+        (["phase", "tanh", "--q0", "1e308"], ["q0 must be <= 1e+150", "1e+308"]),
         (["critical", "leaky_relu(slope=0.1, slope=0.2)"], ["slope is given twice"]),
         (["line", "tanh", "--q-star", "0", "1"], ["q_star must be > 0"]),
         (["line", "tanh", "--sigma-b", "-1", "1"], ["sigma_b must be >= 0"]),
