@@ -11,6 +11,8 @@ from meanfield.results import Result
 
 __all__ = ["SpectralResult"]
 
+SAME_POWER = 1e-4  # powers differ by more: they are 1/2, 1/3, ... for square matrices
+
 
 class SpectralResult(Result):
     """A law of lambda >= 0. Subclasses are dataclasses with a field ``spectrum``, which `to_dict` leaves out.
@@ -33,12 +35,17 @@ class SpectralResult(Result):
         except LostError as lost:
             raise ConvergenceError(f"{lost}; the edges, atoms, mean and variance hold all the same", self) from lost
 
+    @property
+    def log_atoms(self) -> tuple[tuple[float, float], ...]:
+        """Point masses (ln of the location, mass), by increasing location; -inf for 0."""
+        return ((-math.inf, 1.0),) if self.spectrum is None else tuple(sorted(self.spectrum.atoms.items()))
+
     def density(self, lam):
         """Density of the eigenvalue at `lam`, a float or array; 0 outside the support, inf at a hard edge."""
         lam = interval("lam", lam)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             values = self._law.density_of_log(np.log(lam).ravel()).reshape(lam.shape) / lam
-        return np.where(lam > 0, values, 0.0)[()]
+        return np.where(lam > 0, values, np.where(lam == 0, self._density_at_zero(1.0), 0.0))[()]
 
     def density_of_log(self, t):
         """Density of t = ln(lambda), which is lambda times that of lambda."""
@@ -51,11 +58,18 @@ class SpectralResult(Result):
         return self._law.density_error(t.ravel()).reshape(t.shape)[()]
 
     def singular_value_density(self, s):
-        """Density of the singular value s = sqrt(lambda), 2 s rho(s^2)."""
+        """Density of the singular value s = sqrt(lambda), 2 s rho(s^2), at 0 its limit."""
         s = interval("s", s)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             values = self._law.density_of_log(2 * np.log(s).ravel()).reshape(s.shape) * 2 / s
-        return np.where(s > 0, values, 0.0)[()]
+        return np.where(s > 0, values, np.where(s == 0, self._density_at_zero(0.5), 0.0))[()]
+
+    def _density_at_zero(self, power: float) -> float:
+        """Limit at 0 of the density of lambda^power: finite where the mass goes to 0 like lambda^power."""
+        rate, coefficient = self._law.onset
+        if abs(rate - power) <= SAME_POWER:
+            return coefficient
+        return math.inf if rate < power else 0.0
 
     def cdf(self, lam):
         """P(lambda <= lam), a float or array."""

@@ -235,7 +235,7 @@ class TestMethods:
         spectrum = critical("relu", 1.0, 3, "orthogonal")
         assert isinstance(spectrum.density(1.0), float)
         assert spectrum.density(np.ones((2, 3))).shape == (2, 3)
-        assert spectrum.density([-1.0, 0.0, 100.0]).tolist() == [0.0, 0.0, 0.0]
+        assert spectrum.density([-1.0, 0.0, 100.0]).tolist() == [0.0, math.inf, 0.0]
         assert spectrum.cdf([-1.0, 0.0, 100.0]).tolist() == pytest.approx([0.0, 0.5, 1.0])
         assert spectrum.quantile(0.2) == 0.0
         assert spectrum.density_of_log_error(0.0) < 1e-8

@@ -4,6 +4,7 @@ The component is parametrised by v with ln z analytic in v and of slope 0 at the
 root edges is analytic in v: ln z = t - v^2 below an upper edge, or t - (t - t') sin^2(pi v/2) between two edges.
 """
 
+import cmath
 import math
 from dataclasses import dataclass
 
@@ -25,7 +26,9 @@ FIRST_STEP = 1e-3
 SMALLEST_STEP = 1e-12
 LONGEST_STEP = 8.0  # of ln w
 NEGLIGIBLE_MASS = 1e-13
+LARGEST_RATE = 0.9  # below the bulk 1 + m falls like z, and its imaginary part is rounding
 SIMPLE_MASS = 1e-10
+CLEAR = 1e-3  # relative error of a tail whose slope is known
 TOLERABLE_ERROR = 1e-8
 NEGLIGIBLE_DENSITY = 1e-16
 SMALLEST_LOG_W = -322.0  # the inverse square of w is still a number
@@ -69,24 +72,20 @@ class Chart:
 
 @dataclass(frozen=True)
 class Tail:
-    """Mass below the last point of a curve, falling with t = ln lambda like exp(rate t)."""
+    """Mass below the last point of a curve, falling with t = ln lambda like exp(rate t); a bound on its error."""
 
     mass: float
     rate: float
+    error: float = 0.0
 
     @property
     def is_simple(self) -> bool:
-        """Is it so small, and does it fall so slowly, that nothing is lost by taking it for an exponential?"""
+        """Is it so small that nothing is lost by taking it for an exponential?"""
         return self.mass <= SIMPLE_MASS and self.error <= NEGLIGIBLE_MASS
-
-    @property
-    def error(self) -> float:
-        """The first term left out of `_tail`, 7 pi^4/45 times the fourth derivative."""
-        return 15.2 * self.rate**4 * self.mass
 
 
 NO_TAIL = Tail(0.0, 0.0)
-UNKNOWN_TAIL = Tail(math.inf, 0.0)
+UNKNOWN_TAIL = Tail(math.inf, 0.0, math.inf)
 
 
 @dataclass(frozen=True)
@@ -313,14 +312,26 @@ def _is_below_bulk(product: FreeProduct, w: ComplexArray) -> bool:
 
 
 def _tail(state: State, mass_at_zero: float) -> Tail:
-    """Mass in (0, z) and its logarithmic slope.
+    """Mass F in (0, z) and its logarithmic slope, by the better of two expansions of 1 + m less the mass at 0.
 
-    Re(1 + m) less the mass at 0 is F - (pi^2/3) F'' + ... for F(t) = F(0) exp(rate t), rate small.
+    That is F - i pi F' - (pi^2/3) F'' + ... for a mass that falls slowly with t = ln z; it is
+    F pi r (cot(pi r) - i), of argument -pi r, for F proportional to exp(r t), as at a hard edge at 0.
     """
     left = state.one_plus_m[0] - mass_at_zero
-    if abs(left) <= NEGLIGIBLE_MASS:
+    if left == 0:
         return NO_TAIL
     dm_dt = -(state.M[0] ** 2) / state.slope[0]
-    mass = float(left.real - math.pi / 3 * dm_dt.imag)
+    found = [UNKNOWN_TAIL]
+    mass, density = float(left.real - math.pi / 3 * dm_dt.imag), max(0.0, -left.imag / math.pi)
     # In the midst of the spectrum the expansion says nothing, and its sum may have any sign.
-    return Tail(mass, max(0.0, float(density_of_log(state)[0])) / mass) if mass > 0 else UNKNOWN_TAIL
+    if mass > 0:
+        # The first term left out is 7 pi^4/45 times the fourth derivative.
+        found.append(Tail(mass, density / mass, 15.2 * (density / mass) ** 4 * mass))
+    rate = -cmath.phase(left) / math.pi
+    if 0 < rate < LARGEST_RATE:
+        off = abs(dm_dt / left - rate)
+        found.append(Tail(density / rate, rate, off * density / rate))
+    best = min(found, key=lambda tail: tail.error)
+    # What is both negligible and of no clear slope is rounding.
+    negligible = abs(left) <= NEGLIGIBLE_MASS and not best.error <= CLEAR * best.mass
+    return NO_TAIL if negligible else best

@@ -14,6 +14,7 @@ __all__ = ["Distribution"]
 STEPS = 100
 GRADING = 4.0  # panels grow by this factor away from the ends of a piece, where ln f^2 or its slope may be singular
 FINEST = 1e-12
+CROSSING = 1e-13  # of the slope times the length of a piece: smaller values of f at its end are rounding of 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +36,9 @@ class Distribution:
             if inside.any():
                 x = _inverse(piece, t[inside])
                 p = np.exp(-((x / self.spread) ** 2) / 2) / (math.sqrt(2 * math.pi) * self.spread)
+                # Not f(x): beside a zero of f that is rounding.
                 with np.errstate(divide="ignore"):
-                    total[inside] += p * np.abs(piece.f(x) / (2 * piece.slope(x)))
+                    total[inside] += p * np.exp(t[inside] / 2) / np.abs(2 * piece.slope(x))
         return self.fold * total
 
     def cdf_of_log(self, t: np.ndarray) -> np.ndarray:
@@ -75,9 +77,13 @@ class Distribution:
 
 
 def _log_range(piece: Piece) -> tuple[float, float]:
+    """ln of the ends of f^2; -inf where f crosses 0, to rounding."""
+    ends = np.array([piece.a, piece.b])
+    values, slopes = np.abs(piece.f(ends)), np.abs(piece.slope(ends))
+    values[values <= CROSSING * slopes * (piece.b - piece.a)] = 0.0
     with np.errstate(divide="ignore"):
-        ends = 2 * np.log(np.abs([piece.f(piece.a), piece.f(piece.b)]))
-    return float(ends.min()), float(ends.max())
+        logs = 2 * np.log(values)
+    return float(logs.min()), float(logs.max())
 
 
 def _inverse(piece: Piece, t: np.ndarray) -> np.ndarray:

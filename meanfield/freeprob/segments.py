@@ -82,16 +82,16 @@ class Segment:
         tail = Tail(factor * self.tail.mass, self.tail.rate)
         return replace(self, tail=tail, **{name: factor * getattr(self, name) for name in names})
 
-    def above(self, t: np.ndarray) -> np.ndarray:
-        """Mass above t."""
+    def below(self, t: np.ndarray) -> np.ndarray:
+        """Mass below t."""
         v = self.chart.v(t)
         panel, u, width = self._located(v)
         P = legendre.legvander(u, ORDER)
         k = np.arange(1, ORDER)
         rising = np.concatenate([(u + 1)[:, None], (P[:, 2:] - P[:, :-2]) / (2 * k + 1)], axis=1)
         inside = (rising * self.series[panel]).sum(axis=1) * width / 2
-        before = np.concatenate([[0.0], np.cumsum(self.mass)])[panel]
-        return np.where(v > self.edges[-1], self.total - self._below(t), before + inside)
+        after = np.append(np.cumsum(self.mass[::-1])[::-1], 0.0)[panel] + self.tail.mass
+        return np.where(v > self.edges[-1], self._below(t), after - inside)
 
     def _below(self, t: np.ndarray) -> np.ndarray:
         return self.tail.mass * np.exp(self.tail.rate * np.minimum(t - self.bottom, 0.0))

@@ -17,6 +17,7 @@ __all__ = ["NOTHING", "SpectralLaw", "Spectrum"]
 
 BISECTIONS = 62
 EDGE_ROUNDING = 16 * EPS
+ONSET = np.array([10.0, 12.0])  # below all nodes, where a law that reaches 0 is a power of lambda
 
 
 class SpectralLaw(ABC):
@@ -58,6 +59,16 @@ class SpectralLaw(ABC):
     @abstractmethod
     def scaled(self, factor: float) -> "SpectralLaw":
         """The law with all mass above 0 multiplied by `factor`, and the rest at 0."""
+
+    @property
+    def onset(self) -> tuple[float, float]:
+        """r and C of P(0 < lambda <= x) ~ C x^r as x falls to 0; (inf, 0) where that is no power of x."""
+        t = self.reach[0] - ONSET
+        above, below = self.density_of_log(t)
+        if not below > 0:
+            return math.inf, 0.0
+        rate = math.log(above / below) / float(t[0] - t[1])
+        return rate, float(above) / rate * math.exp(-rate * float(t[0]))
 
     def log_quantile(self, p: np.ndarray) -> np.ndarray:
         """Smallest t with P(ln lambda <= t) >= p, -inf where that is lambda = 0; by bisection."""
@@ -123,7 +134,7 @@ class CurveLaw(SpectralLaw):
         for segment in self.segments:
             inside = (t < segment.chart.high) & (t > segment.low)
             below[t >= segment.chart.high] += segment.total
-            below[inside] += segment.total - segment.above(t[inside])
+            below[inside] += segment.below(t[inside])
         return (below + self._atoms_below(t)) / self.mass
 
     @property
