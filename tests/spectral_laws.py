@@ -4,10 +4,32 @@ import math
 from functools import cached_property
 
 import numpy as np
-from scipy.optimize import brentq
 
 
-class LinearGaussian:
+class InLogarithms:
+    """The same law in t = ln(lambda)."""
+
+    @property
+    def log_atoms(self):
+        return tuple((math.log(place) if place else -math.inf, mass) for place, mass in self.atoms)
+
+    @property
+    def log_lambda_max(self):
+        return math.log(self.lambda_max)
+
+    @property
+    def log_lambda_min(self):
+        return math.log(self.lambda_min) if self.lambda_min else -math.inf
+
+    def density_of_log(self, t):
+        return self.density(np.exp(t)) * np.exp(t)
+
+    def log_quantile(self, p):
+        with np.errstate(divide="ignore"):
+            return np.log(self.lambda_max if np.all(np.asarray(p) == 1) else self.quantile(p))
+
+
+class LinearGaussian(InLogarithms):
     """A product of `depth` square Gaussian matrices of unit gain (Fuss-Catalan), parametrised by an angle.
 
     lambda = sin^{L+1}((L+1) t)/(sin t sin^L(L t)), 0 < t < pi/(L+1), falls from (L+1)^{L+1}/L^L to 0.
@@ -25,11 +47,17 @@ class LinearGaussian:
         return (L + 1) * np.log(np.sin((L + 1) * t)) - np.log(np.sin(t)) - L * np.log(np.sin(L * t))
 
     def _angle(self, lam):
+        """By bisection, for lam (n,) inside the support."""
         end = math.pi / (self.depth + 1)
-        return brentq(lambda t: self._log_lam(t) - math.log(lam), 1e-9 * end, end * (1 - 1e-13), xtol=1e-15)
+        low, high = np.full(lam.shape, 1e-9 * end), np.full(lam.shape, end * (1 - 1e-13))
+        for _ in range(52):
+            middle = (low + high) / 2
+            above = self._log_lam(middle) > np.log(lam)
+            low, high = np.where(above, middle, low), np.where(above, high, middle)
+        return (low + high) / 2
 
     def density(self, lam):
-        t = np.array([self._angle(x) for x in np.ravel(lam)])
+        t = self._angle(np.ravel(lam))
         L = self.depth
         found = np.sin(t) ** 2 * np.sin(L * t) ** (L - 1) / (math.pi * np.sin((L + 1) * t) ** L)
         return found.reshape(np.shape(lam))
@@ -48,9 +76,10 @@ class LinearGaussian:
 
     def cdf(self, lam):
         edges, above = self._table
-        t = np.array(
-            [self._angle(x) if 0 < x < self.lambda_max else (edges[-1] if x <= 0 else 0.0) for x in np.ravel(lam)]
-        )
+        flat = np.ravel(lam)
+        inside = (flat > 0) & (flat < self.lambda_max)
+        t = np.where(flat <= 0, edges[-1], 0.0)
+        t[inside] = self._angle(flat[inside])
         return (1 - _smooth(t, edges, above)).reshape(np.shape(lam))
 
     def quantile(self, p):
@@ -59,7 +88,7 @@ class LinearGaussian:
         return np.exp(self._log_lam(t)).reshape(np.shape(p))
 
 
-class PointMass:
+class PointMass(InLogarithms):
     """All mass at 1: a product of orthogonal matrices."""
 
     lambda_max = lambda_min = bulk_max = bulk_min = 1.0

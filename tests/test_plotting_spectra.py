@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 import meanfield as mf
 from meanfield.plotting import figure_of, image_bytes, plot_lambda_max, plot_spectra, plot_spectrum
 from tests.figure_checks import assert_fits_a_column
-from tests.spectral_laws import LinearGaussian, PointMass
+from tests.spectral_laws import InLogarithms, LinearGaussian, PointMass
 
 HOSTILE = "<img src=x onerror=alert(1)>$x_{[bold]../.."
 
 
-class HalfAtoms:
+class HalfAtoms(InLogarithms):
     """A quarter of the mass at 0, a quarter at 2, the rest evenly over [0.5, 1]."""
 
     lambda_min, bulk_min, lambda_max, bulk_max = 0.0, 0.0, 2.0, 2.0
@@ -122,7 +122,38 @@ def test_a_divergence_does_not_flatten_the_picture():
 def test_a_law_of_one_atom_is_drawn():
     ax = plot_spectrum(PointMass(), simulated=np.ones((3, 10)), title="linear")
     assert ax.get_xlim()[0] < 1 < ax.get_xlim()[1]
+    assert ax.get_ylim()[0] == 0.0, "no density is negative"
+    assert ax.get_yticks().tolist() == [0.0]
     assert image_bytes(figure_of(ax), "png")
+
+
+@pytest.mark.parametrize(("sigma_w", "power"), [(0.3, -1052), (3.0, 273), (8.0, 656)])
+def test_laws_beyond_float64(sigma_w, power):
+    """Their eigenvalues, or most of them, have no number in double precision: the axis shows log10 of them."""
+    law = mf.jacobian_spectrum("tanh", sigma_w, 0.1, depth=1000)
+    assert round(law.log_lambda_max / np.log(10)) == power
+    ax = plot_spectrum(law)
+    assert ax.get_xlabel().startswith(r"$\log_{10}")
+    (line,) = curves(ax)
+    x, y = line.get_data()
+    assert x.max() == pytest.approx(law.log_lambda_max / np.log(10), rel=1e-3), "but for rounding of the mass"
+    assert abs(np.trapezoid(y, x * np.log(10)) - 0.98) <= 1e-3, "two per cent are left out"
+    assert ax.get_xlim()[0] < x.min() < x.max() < ax.get_xlim()[1]
+    assert f"support from 0 to $10^{{{law.log_lambda_max / np.log(10):.4g}}}$" in legend(ax)
+    if abs(power) > 600:
+        with pytest.raises(mf.InvalidParameterError, match="variable must be 'log'"):
+            plot_spectrum(law, variable="sigma")
+
+
+def test_the_deepest_of_many_laws_does_not_hide_the_others():
+    depths = (1, 10, 100, 1000)
+    laws = [mf.jacobian_spectrum("tanh", 1.3, 0.1, depth=depth) for depth in depths]
+    ax = plot_spectra(laws, labels=[f"L = {depth}" for depth in depths])
+    low, high = ax.get_xlim()
+    assert high - low <= 150, "decades"
+    for law in laws:
+        shown = law.cdf_of_log(high * np.log(10)) - law.cdf_of_log(low * np.log(10))
+        assert shown >= (0.1 if law.depth == 1000 else 0.5)
 
 
 def test_several_laws_are_told_apart():

@@ -9,26 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.ticker import MaxNLocator
 
-from meanfield.arguments import choice
 from meanfield.errors import InvalidParameterError
+from meanfield.plotting.spectral_windows import VARIABLES, axis_of, bottom_of, grid_of, place_of, quantiles
 from meanfield.plotting.style import BLACK, BLUE, ORANGE, VERMILION, add_legend, axes_for, label_axes, text_size
 
-__all__ = ["VARIABLES", "plot_spectra", "plot_spectrum"]
+__all__ = ["plot_spectra", "plot_spectrum"]
 
-VARIABLES = {
-    "lambda": (r"eigenvalue $\lambda$ of $JJ^T$", r"density of $\lambda$"),
-    "log": (r"eigenvalue $\lambda$ of $JJ^T$", r"density of $\ln\,\lambda$"),
-    "sigma": (r"singular value $s$ of $J$", r"density of $s$"),
-}
-POINTS = 800
+LABELS = (r"$\log_{10}\,\lambda$, eigenvalue of $JJ^T$", r"density of $\ln\,\lambda$")
 BINS = 60
-# A spectrum whose quantiles at 10 and 90 % differ by more than this factor is drawn over ln lambda.
-WIDE = 30.0
-# A logarithmic axis starts at this quantile of the widest law, alone or among others.
-LEFT_OUT, LEFT_OUT_OF_MANY = 0.02, 0.1
 # Where a density diverges at an end of its support, its peak within this share of the support may leave the picture.
 PEAK = 0.03
-NOTHING = 1e-5
 # Densities that differ by more than this factor are drawn on a logarithmic axis.
 UNEQUAL = 12.0
 # It reaches down to the densities at this share of a support from its upper end, but not below this share of the top.
@@ -49,7 +39,8 @@ def plot_spectrum(
         Singular values of J, drawn as a histogram; those at an atom of the law are counted there.
     variable : "lambda", "log" or "sigma", optional
         Density of the eigenvalue of J J^T, of its logarithm, or of the singular value. By default "log" for a
-        spectrum over several orders of magnitude, else "lambda".
+        spectrum over several orders of magnitude, else "lambda"; the axis of "log" shows log10(lambda) where that is
+        many decades or beyond float64.
     title : str, optional
         Plain text.
     ax : Axes, optional
@@ -62,17 +53,19 @@ def plot_spectrum(
     Raises
     ------
     InvalidParameterError
-        Unknown variable.
+        Unknown variable, or one that is not a number in float64.
     """
     samples = None if simulated is None else [simulated]
     ours = ax is None
-    ax = _draw([spectrum], ["theory"], samples, variable, title, ax)
-    low, high = (float(end) for end in (spectrum.lambda_min, spectrum.lambda_max))
-    drawn = variable or _fitting_variable([spectrum])
-    ends = [end for end in (low, high) if end > 0 or drawn != "log"]
-    for number, end in enumerate(dict.fromkeys(ends)):
-        text = f"support from {_place(low, drawn):.4g} to {_place(high, drawn):.4g}" if number == 0 else None
-        ax.axvline(_place(end, drawn), color="#555555", linewidth=0.9, linestyle=(0, (4, 3)), zorder=1, label=text)
+    ax, drawn = _draw([spectrum], ["theory"], samples, variable, title, ax)
+    ends = float(spectrum.log_lambda_min), float(spectrum.log_lambda_max)
+    places = [place_of(end, drawn) for end in dict.fromkeys(ends)]
+    text = f"support from {_number(ends[0], drawn)} to {_number(ends[1], drawn)}"
+    look = {"color": "#555555", "linewidth": 0.9, "linestyle": (0, (4, 3))}
+    ax.plot([], [], label=text, **look)
+    for place in places:
+        if math.isfinite(place) and (place > 0 or drawn != "log"):
+            ax.axvline(place, zorder=1, **look)
     add_legend(ax, ax.get_legend_handles_labels()[0], outside=ours)
     return ax
 
@@ -105,52 +98,45 @@ def plot_spectra(
     Raises
     ------
     InvalidParameterError
-        Unknown variable, or not as many labels or samples as spectra.
+        Unknown variable, one that is not a number in float64, or not as many labels or samples as spectra.
     """
     ours = ax is None
-    ax = _draw(list(spectra), labels, simulated, variable, title, ax)
+    ax, _ = _draw(list(spectra), labels, simulated, variable, title, ax)
     add_legend(ax, ax.get_legend_handles_labels()[0], outside=ours)
     return ax
 
 
 def _draw(
     laws: list, labels: Sequence[str], simulated, variable: str | None, title: str | None, ax: Axes | None
-) -> Axes:
-    """Everything but the legend."""
+) -> tuple[Axes, str]:
+    """Everything but the legend, and the variable drawn."""
     samples = [None] * len(laws) if simulated is None else list(simulated)
     if not laws or len(labels) != len(laws) or len(samples) != len(laws):
         raise InvalidParameterError(
             f"labels and simulated must be as many as spectra >= 1, got {len(labels)}, {len(samples)} and {len(laws)}"
         )
-    drawn = choice("variable", _fitting_variable(laws) if variable is None else variable, VARIABLES)
+    drawn, window = axis_of(laws, variable)
     ax = axes_for(ax, (3.4, 3.0))
-    window, colours = _window(laws, drawn), _colours(len(laws))
+    colours = _colours(len(laws))
+    with np.errstate(divide="ignore"):
+        samples = [None if each is None else 2 * np.log(np.asarray(each, dtype=np.float64)) for each in samples]
     heights = [
         _draw_density(ax, law, drawn, window, colour, label)
         for law, colour, label in zip(laws, colours, labels, strict=True)
     ]
     for law, sample, colour in zip(laws, samples, colours, strict=True):
         if sample is not None:
-            heights.append(_draw_histogram(ax, law, np.asarray(sample, dtype=np.float64) ** 2, drawn, window, colour))
+            heights.append(_draw_histogram(ax, law, sample, drawn, window, colour))
     _draw_atoms(ax, laws, samples, drawn, colours)
     _frame(ax, drawn, window, heights)
-    label_axes(ax, *VARIABLES[drawn], title)
-    return ax
+    label_axes(ax, *(LABELS if drawn == "decades" else VARIABLES[drawn]), title)
+    return ax, drawn
 
 
-def _fitting_variable(laws: Sequence) -> str:
-    ends = [_quantiles(law, 0.1, 0.9) for law in laws]
-    return "log" if any(high > WIDE * low for low, high in ends) else "lambda"
-
-
-def _quantiles(law, *shares: float) -> list[float]:
-    """Quantiles of the mass that is not at 0."""
-    zero = sum(mass for place, mass in _atoms(law) if place == 0)
-    return [float(law.quantile(zero + (1 - zero) * share)) for share in shares]
-
-
-def _atoms(law) -> list[tuple[float, float]]:
-    return [(float(place), float(mass)) for place, mass in law.atoms]
+def _number(t: float, variable: str) -> str:
+    if variable == "decades" and math.isfinite(t):
+        return f"$10^{{{t / math.log(10):.4g}}}$"
+    return f"{math.exp(t / 2 if variable == 'sigma' else t):.4g}"
 
 
 def _colours(count: int) -> list[str]:
@@ -160,57 +146,26 @@ def _colours(count: int) -> list[str]:
     return [to_hex(colormaps["cividis"](0.88 * k / (count - 1))) for k in range(count)]
 
 
-def _place(lam, variable: str):
-    return np.sqrt(lam) if variable == "sigma" else lam
-
-
-def _bottom(law) -> float:
-    """Where a picture of the law may start: less than NOTHING of its mass lies below, exponentially rare slopes."""
-    return max(float(law.bulk_min), _quantiles(law, NOTHING)[0])
-
-
-def _window(laws: Sequence, variable: str) -> tuple[float, float]:
-    """The eigenvalues between which densities are shown."""
-    high = max(float(law.bulk_max) for law in laws)
-    low = min(_bottom(law) for law in laws)
-    if not high > low:
-        return (0.8 * low, 1.2 * high) if high > 0 else (0.0, 1.0)
-    if variable == "log":
-        share = LEFT_OUT if len(laws) == 1 else LEFT_OUT_OF_MANY
-        return max(low, min(_quantiles(law, share)[0] for law in laws), 1e-290), high
-    # From 0, unless the support is a narrow interval away from it.
-    return (low, high) if low > 0.5 * high else (0.0, high)
-
-
-def _grid(law, variable: str, window: tuple[float, float]) -> np.ndarray:
-    """Eigenvalues inside the support, denser towards its ends, where the density may be steep or infinite."""
-    low, high = max(window[0], _bottom(law)), float(law.bulk_max)
-    if not high > low:
-        return np.empty(0)
-    shares = np.sin(0.5 * math.pi * (np.arange(POINTS) + 0.5) / POINTS) ** 2
-    if variable == "log":
-        return np.exp(math.log(low) + math.log(high / low) * shares)
-    return (math.sqrt(low) + (math.sqrt(high) - math.sqrt(low)) * shares) ** 2
-
-
-def _density(law, lam: np.ndarray, variable: str) -> np.ndarray:
-    factor = {"lambda": np.ones_like, "log": lambda x: x, "sigma": lambda x: 2 * np.sqrt(x)}[variable]
-    return np.asarray(law.density(lam), dtype=np.float64) * factor(lam)
+def _density(law, t: np.ndarray, variable: str) -> np.ndarray:
+    density = np.asarray(law.density_of_log(t), dtype=np.float64)
+    if variable == "lambda":
+        return density * np.exp(-t)
+    return 2 * density * np.exp(-t / 2) if variable == "sigma" else density
 
 
 def _draw_density(
     ax: Axes, law, variable: str, window: tuple[float, float], colour: str, label: str
 ) -> tuple[float, float]:
     """Draw it; returns the heights between which a figure should show it, the lower one for logarithmic axes."""
-    lam = _grid(law, variable, window)
-    density = _density(law, lam, variable) if lam.size else lam
+    t = grid_of(law, variable, window)
+    density = _density(law, t, variable) if t.size else t
     if not np.any(density > 0):
-        ax.plot([], [], color=colour, linewidth=1.6, label=label)
+        ax.plot(place_of(np.array(window), variable), [0.0, 0.0], color=colour, linewidth=1.6, label=label)
         return 0.0, 0.0
-    x, top = _place(lam, variable), int(np.argmax(density))
+    x, top = place_of(t, variable), int(np.argmax(density))
     # The line comes down to 0 at those ends of the support that are in sight and where the density does not grow.
-    left = [x[0]] if top > 0 and lam[0] > 1.001 * window[0] > 0 else []
-    right = [x[-1]] if top < len(lam) - 1 else []
+    left = [x[0]] if top > 0 and bottom_of(law) > window[0] > -math.inf else []
+    right = [x[-1]] if top < len(t) - 1 else []
     zeros = [0.0]
     ax.plot(
         np.concatenate([left, x, right]),
@@ -219,7 +174,7 @@ def _draw_density(
         linewidth=1.6,
         label=label,
     )
-    position = np.log(x) if variable == "log" else x
+    position = t if variable == "log" else x
     height = _height(position, density)
     # Down to where the line has all but reached its upper end.
     end = float(np.interp(position[-1] - AT_THE_END * np.ptp(position), position, density))
@@ -237,22 +192,22 @@ def _height(x: np.ndarray, density: np.ndarray) -> float:
 
 
 def _draw_histogram(
-    ax: Axes, law, eigenvalues: np.ndarray, variable: str, window: tuple[float, float], colour: str
+    ax: Axes, law, sample: np.ndarray, variable: str, window: tuple[float, float], colour: str
 ) -> tuple[float, float]:
-    """Draw it; returns the heights between which a figure should show it."""
-    values = eigenvalues[~_at_atoms(law, eigenvalues).any(axis=0)]
-    top = max(window[1], float(eigenvalues.max()))
-    if variable == "log":
-        edges = np.geomspace(window[0], top, BINS + 1)
-        widths = np.diff(np.log(edges))
+    """Draw it; returns the heights between which a figure should show it. `sample` holds the t of networks x width."""
+    values = sample[~_at_atoms(law, sample).any(axis=0)]
+    top = max(window[1], float(sample.max()))
+    if variable in ("log", "decades"):
+        t_edges = np.linspace(window[0], top, BINS + 1)
+        edges, widths = place_of(t_edges, variable), np.diff(t_edges)
     else:
-        edges = np.linspace(_place(window[0], variable), _place(top, variable), BINS + 1)
+        edges = np.linspace(place_of(window[0], variable), place_of(top, variable), BINS + 1)
         widths = np.diff(edges)
-    counts, _ = np.histogram(_place(values, variable), edges)
-    heights = counts / (eigenvalues.size * widths)
+    counts, _ = np.histogram(place_of(values, variable), edges)
+    heights = counts / (sample.size * widths)
     ax.stairs(heights, edges, fill=True, color=colour, alpha=0.15, linewidth=0, zorder=1)
     ax.stairs(heights, edges, color=colour, alpha=0.75, linewidth=0.8, zorder=1.5)
-    count, width = eigenvalues.shape
+    count, width = sample.shape
     name = f"simulation: {count} network{'s' * (count > 1)} of width {width}"
     _once(ax, name, linestyle="-", color=colour)
     middles = 0.5 * (np.log(edges[1:] * edges[:-1]) if variable == "log" else edges[1:] + edges[:-1])
@@ -260,36 +215,35 @@ def _draw_histogram(
     return height, height
 
 
-def _at_atoms(law, eigenvalues: np.ndarray) -> np.ndarray:
+def _at_atoms(law, sample: np.ndarray) -> np.ndarray:
     """Which eigenvalues are at which atom, (atoms, networks, width)."""
-    rounding = AT_ZERO * float(eigenvalues.max(initial=0.0))
+    rounding = float(sample.max(initial=-math.inf)) + math.log(AT_ZERO)
     # Where the law itself holds such small eigenvalues, only what is exactly 0 belongs to the atom there.
-    rounding = rounding if _quantiles(law, 0.01)[0] > rounding else 0.0
-    reach = [AT_ATOM * place if place else rounding for place, _ in _atoms(law)]
-    at = [np.abs(eigenvalues - place) <= width for (place, _), width in zip(_atoms(law), reach, strict=True)]
-    return np.array(at).reshape(len(at), *eigenvalues.shape)
+    rounding = rounding if quantiles(law, 0.01)[0] > rounding else -math.inf
+    at = [np.abs(sample - t) <= AT_ATOM if math.isfinite(t) else sample <= rounding for t, _ in law.log_atoms]
+    return np.array(at, dtype=bool).reshape(len(at), *sample.shape)
 
 
 def _draw_atoms(ax: Axes, laws: Sequence, samples: Sequence, variable: str, colours: Sequence[str]) -> None:
     """Point masses as stems on an axis of their own, to the right; crosses are the measured ones."""
-    if variable == "log":
+    in_logarithm = variable in ("log", "decades")
+    if in_logarithm:
         _note_zero(ax, laws)
     # A logarithmic axis has no place for an atom at 0.
-    if not any(place > 0 or variable != "log" for law in laws for place, _ in _atoms(law)):
+    if not any(math.isfinite(t) or not in_logarithm for law in laws for t, _ in law.log_atoms):
         return
     masses = ax.twinx()
     for law, sample, colour in zip(laws, samples, colours, strict=True):
         stem = colour if len(laws) > 1 else ORANGE
-        eigenvalues = None if sample is None else np.asarray(sample, dtype=np.float64) ** 2
-        for number, (place, mass) in enumerate(_atoms(law)):
-            if place == 0 and variable == "log":
+        for number, (t, mass) in enumerate(law.log_atoms):
+            if in_logarithm and not math.isfinite(t):
                 continue
-            x = _place(place, variable)
+            x = place_of(t, variable)
             masses.vlines(x, 0.0, mass, color=stem, linewidth=2.2)
             masses.plot(x, mass, marker="o", color=stem, linestyle="none", clip_on=False)
             _once(ax, "atom", marker="o", color=stem)
-            if eigenvalues is not None:
-                found = _at_atoms(law, eigenvalues)[number].mean()
+            if sample is not None:
+                found = _at_atoms(law, sample)[number].mean()
                 masses.plot(
                     x,
                     found,
@@ -308,7 +262,7 @@ def _draw_atoms(ax: Axes, laws: Sequence, samples: Sequence, variable: str, colo
 
 def _note_zero(ax: Axes, laws: Sequence) -> None:
     """An atom at 0 in words."""
-    zero = [mass for law in laws for place, mass in _atoms(law) if place == 0]
+    zero = [mass for law in laws for t, mass in law.log_atoms if t == -math.inf]
     if zero:
         low, high = min(zero), max(zero)
         text = f"{low:.3g}" if high - low <= 1e-3 * high else f"{low:.3g} to {high:.3g}"
@@ -322,18 +276,21 @@ def _once(ax: Axes, label: str, *, linestyle: str = "none", marker: str = "", co
 
 
 def _frame(ax: Axes, variable: str, window: tuple[float, float], heights: Sequence[tuple[float, float]]) -> None:
-    low, high = (_place(end, variable) for end in window)
+    low, high = (place_of(end, variable) for end in window)
     if variable == "log":
         ax.set_xscale("log")
         ax.set_xlim(low, high * (high / low) ** 0.04)
     else:
         ax.set_xlim(low - 0.04 * (high - low), high + 0.06 * (high - low))
-        ax.xaxis.set_major_locator(MaxNLocator(8))
+        # The numbers of an interval away from 0 are long.
+        ax.xaxis.set_major_locator(MaxNLocator(6 if variable == "decades" else 4 if low > 0.2 * high else 8))
     drawn = [height for _, height in heights if height > 0]
     if drawn and max(drawn) > UNEQUAL * min(drawn):
         ax.set_yscale("log")
         ax.set_ylim(max(0.5 * min(end for end, height in heights if height > 0), DECADES * max(drawn)), 4 * max(drawn))
-    elif drawn:
-        ax.set_ylim(0.0, 1.35 * max(drawn))
+    else:
+        ax.set_ylim(0.0, 1.35 * max(drawn, default=1.0))
+    if not drawn:
+        ax.set_yticks([0.0])
     ax.grid(color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)

@@ -108,6 +108,12 @@ def test_deep_gaussian_networks_keep_their_small_eigenvalues(terminal):
     assert record["simulation"]["comparison"]["passed"] is True
 
 
+def test_eigenvalues_beyond_float64_have_a_figure(terminal, tmp_path):
+    words = ("tanh", "--sigma-w", 8, "--sigma-b", 0.1, "--depth", 1000)
+    terminal.ok("spectrum", *words, "--output", tmp_path / "law.png")
+    terminal.refused("spectrum", *words, "--density", "lambda", "--output", tmp_path / "none.png")
+
+
 def test_a_lost_curve_leaves_the_edges(terminal, monkeypatch):
     from meanfield.freeprob import LostError, Spectrum
 
