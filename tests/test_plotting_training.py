@@ -121,7 +121,7 @@ def test_the_four_figures(tables):
     assert [ax.get_title(loc="left") for ax in figures["learning"].axes] == list(GROUPS)
     assert figures["conditioning"].axes[0].get_title(loc="left") == "rank correlation 0.10 (95 %: -0.20 to 0.40)"
     for figure in figures.values():
-        assert image_bytes(figure, "png").startswith(b"\x89PNG")
+        figure.draw_without_rendering()
 
 
 def test_the_rate_limit_is_beside_the_curvature(tables):

@@ -11,9 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import meanfield as mf
 from meanfield import diagrams
+from meanfield.cli.main import run
 from meanfield.errors import InvalidParameterError
 from meanfield.store import MISSING, Store, fingerprint
 from meanfield.sweeps import sweep
@@ -244,14 +246,15 @@ def held(source, target, replace=os.replace, left=[{hold}]):
 os.replace = held
 meanfield.diagrams.CELLS_OF_A_TASK = 600
 from meanfield.cli.main import run
-run(["phase", "tanh", "--sigma-w", "0.5", "0.95", "--sigma-b", "0", "1", "--points", "300", "40", *{words!r}])
+run({words!r})
 """
+WORDS = ["phase", "tanh", "--sigma-w", "0.5", "0.95", "--sigma-b", "0", "1", "--points", "300", "40"]
 
 
-def command(*words, hold=-1):
+def command(*words, hold):
     """Runs the command; after `hold` new cells it stands still, so that a signal finds it at work."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    script = KILLED.format(words=[str(word) for word in words], hold=hold)
+    script = KILLED.format(words=[*WORDS, *map(str, words)], hold=hold)
     return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, env=environment)
 
 
@@ -264,14 +267,15 @@ def wait_for_cells(process, folder, count):
 
 
 def arrays_of(path, *words):
-    process = command(*words, "--output", path)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
+    """What the whole command writes, in this process."""
+    result = CliRunner().invoke(run, [*WORDS, *map(str, words), "--output", str(path)])
+    assert result.exit_code == 0, result.stderr
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files if name != "provenance"}
 
 
-def test_killed_and_interrupted_runs_go_on_to_the_same_bits(tmp_path):
+def test_killed_and_interrupted_runs_go_on_to_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr(diagrams, "CELLS_OF_A_TASK", 600)
     folder = tmp_path / "run"
     killed = command("--folder", folder, hold=2)
     wait_for_cells(killed, folder, 2)
