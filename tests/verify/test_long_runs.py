@@ -162,13 +162,13 @@ def test_no_more_memory_than_predicted(method, quantities, width, depth):
 @pytest.mark.parametrize("quantities", [("q",), ("q", "c", "chi")])
 def test_of_many_small_networks_what_python_keeps_is_predicted_too(quantities):
     given = {"depth": 3, "weights": "gaussian", "quantities": quantities, "c0": (0.5,)}
-    assert_predicted(checked_setting("tanh", 1.5, 0.3, **given, q0=1.0, lengths="free"), (10, 20), 400)
+    assert_predicted(checked_setting("tanh", 1.5, 0.3, **given, q0=1.0, lengths="free"), (10, 20), 120)
 
 
 WORDS = ("--sigma-w", "1.5", "--sigma-b", "0.3", "--depth", "3", "--widths", "20,40")
 COMMANDS = {
     "validate": ("validate", "tanh", *WORDS, "--networks", "40", "--json"),
-    "calibrate": ("calibrate", "tanh", *WORDS, "--networks", "4", "--runs", "12", "--json"),
+    "calibrate": ("calibrate", "tanh", *WORDS, "--networks", "4", "--runs", "12", "--quantities", "q", "--json"),
 }
 
 
