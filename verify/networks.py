@@ -32,6 +32,9 @@ def frame(normals: Normals, width: int, count: int) -> np.ndarray:
 
 def _factors(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """X = Q R with a positive diagonal of R, so that Q of a Gaussian X is uniform."""
+    if X.shape[1] == 1:  # the case of most networks: numpy's QR would take a quarter of all their time
+        length = np.linalg.norm(X, axis=0, keepdims=True)
+        return np.divide(X, length, out=np.zeros_like(X), where=length > 0), length
     Q, R = np.linalg.qr(X)
     signs = np.copysign(1.0, np.diagonal(R))
     return Q * signs, signs[:, None] * R
