@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from meanfield.activations import CATALOGUE
-from meanfield.arguments import integer, scalar
+from meanfield.arguments import integer, scalar, sequence
 from meanfield.critical_curve import critical_curve
 from meanfield.criticality import CriticalPoint, critical_point, critical_points
 from meanfield.errors import NoCriticalPointError, Status, UnstableCriticalPointWarning
@@ -49,7 +49,8 @@ def isometric_point(phi, *, depth, variance=None) -> CriticalPoint:
     InvalidParameterError
         An argument is outside its range.
     NoCriticalPointError
-        No critical point has this variance, or that length; the message says what is attainable.
+        No critical point of the lengths that are searched, q_star from 1e-12 to at most 1e8, has this variance or is at
+        that length; the message says what is attainable.
 
     Warns
     -----
@@ -124,7 +125,7 @@ def _point_where(
         except NoCriticalPointError:
             continue
     if not found:
-        raise NoCriticalPointError(_nowhere_message(phi, values, wanted, words))
+        raise NoCriticalPointError(_nowhere_message(phi, q, values, wanted, words))
     point = next((p for p in found if p.stable), found[0])
     if not point.stable:
         warnings.warn(
@@ -156,11 +157,18 @@ def _along_the_line(phi: Nonlinearity, quantity: Callable) -> tuple[np.ndarray, 
     return q[np.isfinite(values)], values[np.isfinite(values)]
 
 
-def _nowhere_message(phi: Nonlinearity, values: np.ndarray, wanted: float, words: Callable[[float], str]) -> str:
+def _nowhere_message(phi: Nonlinearity, q: np.ndarray, values: np.ndarray, wanted: float, words) -> str:
     low, high = float(np.min(values)), float(np.max(values))
+    sought = f"q_star in [{q[0]:.3g}, {q[-1]:.3g}]"
     if low < wanted < high:
-        return f"{phi.name}: {words(wanted)} is reached only at lengths where sigma_b^2 = q - V/mu_1 would be negative"
-    return f"{phi.name}: no critical point has {words(wanted)}; they reach from {words(low)} to {words(high)}"
+        return (
+            f"{phi.name}: {words(wanted)} is reached only at lengths where sigma_b^2 = q - V/mu_1 would be negative, "
+            f"of those searched, {sought}"
+        )
+    return (
+        f"{phi.name}: no critical point has {words(wanted)} of those searched, {sought}; "
+        f"they reach from {words(low)} to {words(high)}"
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -238,7 +246,8 @@ def isometry_table(phis: Iterable | None = None, *, depth=64, variance=0.25) -> 
     """
     layers = integer("depth", depth, low=1)
     wanted = scalar("variance", variance, low=0.0, open_low=True)
-    names = [as_nonlinearity(phi) for phi in (CATALOGUE if phis is None else phis)]
+    given = CATALOGUE if phis is None else sequence("phis", phis, "nonlinearities")
+    names = [as_nonlinearity(phi) for phi in given]
     columns = ("q_star", "sigma_w", "sigma_b", "lambda_max", "bulk_max", "gaussian_lambda_max", "gaussian_variance")
     rows = np.full((len(columns), len(names)), np.nan)
     stable = np.zeros(len(names), dtype=bool)

@@ -45,7 +45,7 @@ class JacobianSpectrum(SpectralResult):
     weights : str
         "gaussian" or "orthogonal".
     q_star : float
-        Variance of the pre-activations in the last layer.
+        Variance of the pre-activations in the last layer: the fixed point, or with q0 what layer `depth` has of it.
     mean, variance : float
         Of lambda; inf or 0 where they leave the range of float64.
     lambda_max, lambda_min : float

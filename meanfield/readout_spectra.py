@@ -9,17 +9,20 @@ import math
 import numpy as np
 
 from meanfield.arguments import choice
-from meanfield.errors import NonlinearityError
+from meanfield.errors import InvalidParameterError, NonlinearityError
 from meanfield.freeprob.laws import Law
 from meanfield.freeprob.pushforward import gaussian_pushforward
+from meanfield.gaussian_moments import evaluate
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.weights import ENSEMBLES
 
 __all__ = ["output_jacobian_norms"]
 
-_LOG_M = np.arange(-24.0, 24.0, 0.05)
+_LOG_M_STEP = 0.05
+_LOWEST_LOG_M, _HIGHEST_LOG_M = -24.0, 24.0  # the lowest relative to that of the smallest E phi'^2, where that is < 1
 _ABOVE = np.arange(-36.0, 60.0, 0.2)  # ln(w/top - 1)
 _MOST_LAWS = 12
+_LONG, _LOST = 1e12, 1e-8  # from such lengths on slopes may be too rare for the law, which then lacks some of E phi'^2
 
 
 def output_jacobian_norms(
@@ -46,6 +49,8 @@ def output_jacobian_norms(
     ------
     NonlinearityError
         phi' is unbounded, so that the spectrum has no edge.
+    InvalidParameterError
+        q is so large that the share of slopes which do not vanish is lost in rounding.
 
     Notes
     -----
@@ -65,8 +70,11 @@ def output_jacobian_norms(
     """
     choice("weights", weights, ENSEMBLES)
     groups, members = _groups(np.asarray(q, dtype=np.float64))
-    log_w = np.array([_log_w(_law(phi, length), _LOG_M) for length in groups])[members]
-    fine, coarse = (_edges(log_w[:, ::step], _LOG_M[::step], sigma_w, aspect, weights) for step in (1, 2))
+    laws = [_law(phi, length) for length in groups]
+    smallest = min([law.mean / law.top for law in laws if law.mean > 0 and law.top < math.inf], default=1.0)
+    log_m = np.arange(_LOWEST_LOG_M + math.log(smallest), _HIGHEST_LOG_M, _LOG_M_STEP)
+    log_w = np.array([_log_w(law, log_m) for law in laws])[members]
+    fine, coarse = (_edges(log_w[:, ::step], log_m[::step], sigma_w, aspect, weights) for step in (1, 2))
     return fine, np.abs(fine - coarse) + 1e-9 * fine
 
 
@@ -112,7 +120,13 @@ def _groups(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.lru_cache(maxsize=256)
 def _law(phi: Nonlinearity, q: float) -> Law:
-    return gaussian_pushforward(phi.derivative, float(q), kinks=phi.breaks_between)
+    law = gaussian_pushforward(phi.derivative, float(q), kinks=phi.breaks_between)
+    if q > _LONG and not abs(law.mean / float(evaluate(phi, np.array([q]))[0][1, 0]) - 1) <= _LOST:
+        raise InvalidParameterError(
+            f"q must be smaller for the spectrum of {phi.name}'s Jacobian, whose slopes that do not vanish are too rare "
+            f"for double precision, got {q:.6g}"
+        )
+    return law
 
 
 def _log_w(law: Law, log_m: np.ndarray) -> np.ndarray:

@@ -33,6 +33,21 @@ def test_one_gaussian_factor_is_marchenko_pastur(aspect):
     assert abs(found[0] - 1.3 * (1 + math.sqrt(aspect))) <= error[0] + 2e-6
 
 
+@pytest.mark.parametrize("q", [1e8, 1e16, 1e18])
+def test_long_vectors(q):
+    """One output of one layer: sigma_max^2 = sigma_w^2 E phi'^2, and E sech^4 = 4/(3 sqrt(2 pi q)) for large q."""
+    found, error = output_jacobian_norms(TANH, 1.3, np.array([q]), aspect=0.0)
+    assert abs(found[0] / (1.3 * math.sqrt(4 / 3 / math.sqrt(2 * math.pi * q))) - 1) <= 1e-8
+    assert error[0] <= 1e-6 * found[0]
+
+
+def test_vectors_too_long_are_refused():
+    with pytest.raises(mf.InvalidParameterError, match="q must be smaller .*, got 1e\\+30"):
+        output_jacobian_norms(TANH, 1.3, np.array([1e30]), aspect=0.1)
+    found, _ = output_jacobian_norms(RELU, 1.3, np.array([1e30]), aspect=0.0)
+    assert abs(found[0] - 1.3 * math.sqrt(0.5)) <= 1e-8
+
+
 def test_linear_orthogonal_products_keep_lengths():
     found, _ = output_jacobian_norms(LINEAR, 1.0, np.ones(5), aspect=0.1, weights="orthogonal")
     np.testing.assert_allclose(found, 1.0, atol=1e-8)

@@ -57,7 +57,7 @@ class TestIsometricPoint:
             ("relu", "relu: no critical point has variance = 0.25 at depth 16; all of them have variance = 16 at"),
             ("linear", "all of them have variance = 0"),
             ("softplus", r"only at lengths where sigma_b\^2"),
-            ("selu", "they reach from variance = 2.6"),
+            ("selu", r"of those searched, q_star in \[1e-12, 1e\+08\]; they reach from variance = 2.6"),
         ],
     )
     def test_where_there_is_none(self, phi, message):
@@ -227,3 +227,5 @@ class TestTable:
 
     def test_status_of_others(self):
         assert mf.isometry_table(["relu"], depth=4).status[0] is Status.NO_CRITICAL_POINT
+        with pytest.raises(InvalidParameterError, match="phis must be a sequence of nonlinearities, got 'tanh'"):
+            mf.isometry_table("tanh")

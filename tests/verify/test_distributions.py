@@ -106,6 +106,20 @@ def test_a_wrong_law_fails(wrong):
     assert "fails" in found.verdict
 
 
+@pytest.mark.parametrize(("mass", "passed"), [(1e-6, True), (3e-4, True), (5e-3, False)])
+def test_atoms_that_no_network_shows(mass, passed):
+    """3000 eigenvalues without one at 0.5 tell that its mass is less than about 1e-3."""
+
+    class Rare(Uniform):
+        atoms = ((0.5, mass), (1.0, 0.5))
+
+    rng = np.random.default_rng(4)
+    samples = {width: Uniform().quantile(rng.random((30, width))) for width in (100, 200)}
+    rare = verify.compare_spectrum(samples, Rare()).atoms[0]
+    assert (rare.estimate, rare.passed) == (0.0, passed)
+    assert 1 / 3000 <= rare.standard_error <= 3 / 3000
+
+
 def test_atoms_are_compared_apart():
     measured = {width: np.ones((4, width)) for width in (20, 40)}
     found = verify.compare_spectrum(measured, PointMass())

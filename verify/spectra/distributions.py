@@ -25,6 +25,8 @@ __all__ = [
 # The largest eigenvalue of a real matrix at an edge rho = (kappa/pi) sqrt(edge - lambda) is, in units of
 # (kappa width)^(-2/3), distributed by Tracy and Widom's law for beta = 1, of this mean (Bornemann, 0904.1581, table 2).
 TRACY_WIDOM_MEAN = -1.2065335745820
+# What n eigenvalues never show has, at 95 %, a mass below 3/n: as a standard error, of which a normal law needs 1.645.
+RULE_OF_THREE = 3 / 1.645
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,7 +37,8 @@ class PointTest(Result):
     ----------
     name : str
     theory, estimate, standard_error : float
-        The estimate is continued to infinite width.
+        The estimate is continued to infinite width. The standard error of an atom's mass that is the same in all
+        networks, such as none, is that of the rule of three.
     p_value : float
         Adjusted for all tests of the comparison.
     passed : bool
@@ -294,8 +297,11 @@ def _atom_points(samples: Mapping[int, np.ndarray], atoms: Sequence[tuple[float,
         shares = {width: (np.abs(rows - place) <= SAME * place).mean(axis=1) for width, rows in samples.items()}
         # The rank of J is the number of neurons with a slope in its narrowest layer, whose mean misses the common one
         # by order width^(-1/2); other atoms count what all layers have in common.
-        power = 0.5 if place == 0 else 1.0
-        points.append(_Point(f"atom at {place:.6g}", mass, 1.0, extrapolate(shares, power=power)))
+        found = extrapolate(shares, power=0.5 if place == 0 else 1.0)
+        if not found.standard_error > 0:
+            counted = min(rows.size for rows in samples.values())
+            found = replace(found, standard_error=np.asarray(RULE_OF_THREE / counted))
+        points.append(_Point(f"atom at {place:.6g}", mass, 1.0, found))
     return points
 
 
