@@ -121,11 +121,13 @@ def _groups(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @functools.lru_cache(maxsize=256)
 def _law(phi: Nonlinearity, q: float) -> Law:
     law = gaussian_pushforward(phi.derivative, float(q), kinks=phi.breaks_between)
-    if q > _LONG and not abs(law.mean / float(evaluate(phi, np.array([q]))[0][1, 0]) - 1) <= _LOST:
-        raise InvalidParameterError(
-            f"q must be smaller for the spectrum of {phi.name}'s Jacobian, whose slopes that do not vanish are too rare "
-            f"for double precision, got {q:.6g}"
-        )
+    if q > _LONG:
+        mu_1 = float(evaluate(phi, np.array([q]))[0][1, 0])
+        if not abs(law.mean - mu_1) <= _LOST * mu_1:
+            raise InvalidParameterError(
+                f"q must be smaller for the Jacobian of {phi.name}, whose slopes that do not vanish are too rare for "
+                f"double precision, got {q:.6g}"
+            )
     return law
 
 

@@ -42,7 +42,7 @@ def test_long_vectors(q):
 
 
 def test_vectors_too_long_are_refused():
-    with pytest.raises(mf.InvalidParameterError, match="q must be smaller .*, got 1e\\+30"):
+    with pytest.raises(mf.InvalidParameterError, match=r"q must be smaller .*, got 1e\+30"):
         output_jacobian_norms(TANH, 1.3, np.array([1e30]), aspect=0.1)
     found, _ = output_jacobian_norms(RELU, 1.3, np.array([1e30]), aspect=0.0)
     assert abs(found[0] - 1.3 * math.sqrt(0.5)) <= 1e-8
