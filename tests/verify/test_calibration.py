@@ -86,7 +86,7 @@ def test_a_run_is_a_check():
 def test_a_wrong_level_is_found_out(monkeypatch):
     """If the checks did not correct for their number, the right theory would be rejected too often."""
     monkeypatch.setattr(comparison, "holm", lambda p: p)
-    budget = {"depth": 6, "widths": (80, 160), "networks": 8, "runs": 40, "level": 0.05}
+    budget = {"depth": 8, "widths": (80, 160), "networks": 8, "runs": 20, "level": 0.05}
     found = verify.calibrate("tanh", 1.5, 0.3, **budget, sigma_w_errors=(0.9,), sigma_b_errors=(0.9,))
     assert found.false_alarms > found.band[1]
     assert found.passed is False

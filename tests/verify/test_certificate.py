@@ -51,7 +51,7 @@ def rejections(prediction, simulations):
 )
 def test_the_theory_holds(phi, sigma_w, sigma_b, weights):
     report = verify.check(
-        phi, sigma_w, sigma_b, depth=6, widths=(100, 300, 1000), networks=16, weights=weights, c0=(-0.5, 0.5, 0.99)
+        phi, sigma_w, sigma_b, depth=6, widths=(100, 200, 400), networks=16, weights=weights, c0=(-0.5, 0.5, 0.99)
     )
     assert report.passed, report.verdict
     assert len(report.checks) == 6 * 5
