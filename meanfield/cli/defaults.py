@@ -1,5 +1,6 @@
 """What the commands take where the user says nothing: the point to look at and the window around it."""
 
+import contextlib
 import math
 import warnings
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def chosen_point(phi, *, sigma_w: float | None, sigma_b: float | None) -> Operat
 
 
 def default_point(phi) -> OperatingPoint:
-    """The stable critical point at sigma_b = 0.05, else the nearest sigma_b that has one, else (1, 0.05)."""
+    """The stable critical point at sigma_b = 0.05 or the nearest that has one; else a point where lengths settle."""
     point = _stable_point(phi, SIGMA_B)
     if point is not None:
         return OperatingPoint(
@@ -74,13 +75,25 @@ def default_point(phi) -> OperatingPoint:
             reason=f"At the default sigma_b = {SIGMA_B:g} no critical point attracts lengths; "
             f"sigma_b = {point.sigma_b:g} is the nearest where one does.",
         )
+    sigma_w = _settling_sigma_w(phi)
     return OperatingPoint(
-        sigma_w=1.0,
+        sigma_w=sigma_w,
         sigma_b=SIGMA_B,
         critical=None,
         reason="This nonlinearity has no critical point that attracts lengths, at any sigma_b; "
-        f"sigma_w = 1, sigma_b = {SIGMA_B:g} is shown in its place.",
+        f"sigma_w = {sigma_w:g}, sigma_b = {SIGMA_B:g} is shown in its place.",
     )
+
+
+def _settling_sigma_w(phi) -> float:
+    """1, or the first of its halves at which lengths settle somewhere; 1 if there is none."""
+    import meanfield as mf
+
+    for sigma_w in (1.0, 0.5, 0.25, 0.125):
+        with contextlib.suppress(mf.MeanFieldError):
+            if any(point.stable for point in mf.fixed_points(phi, sigma_w, SIGMA_B)):
+                return sigma_w
+    return 1.0
 
 
 def default_window(sigma_w: float, sigma_b: float) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -31,15 +31,15 @@ def report_fisher(phi, point, reached, *, depth: int, seed: int) -> FisherNumber
     from meanfield.cli.defaults import input_norm
 
     if reached is None:
-        return FisherNumbers(reason="Lengths grow without bound here, so the Fisher information has no limit.")
+        return FisherNumbers(reason="No length is known to settle here, so the Fisher information has no limit.")
     shape: dict[str, Any] = {"depth": depth, "width": WIDTH, "samples": SAMPLES, "outputs": OUTPUTS}
     where = (phi, point.sigma_w, point.sigma_b)
     inputs: dict[str, Any] = {"input_norm": input_norm(point.sigma_w, point.sigma_b, reached.q_star)}
     try:
         bound = mf.fisher_bound(*where, **shape, **inputs, weights="orthogonal")
         statistics = mf.fisher_statistics(*where, **shape, **inputs, biases=True)
-    except mf.NonlinearityError as error:
+        setting = verify.fisher_setting(*where, **shape, **inputs, weights="orthogonal")
+        measured = verify.fisher_outliers(setting, networks=NETWORKS, seed=seed)
+    except mf.MeanFieldError as error:
         return FisherNumbers(reason=str(error))
-    setting = verify.fisher_setting(*where, **shape, **inputs, weights="orthogonal")
-    measured = verify.fisher_outliers(setting, networks=NETWORKS, seed=seed)
     return FisherNumbers(statistics=statistics, bound=bound, measured=measured)

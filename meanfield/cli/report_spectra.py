@@ -13,7 +13,7 @@ def report_spectra(phi, point, reached, *, depth: int, seed: int) -> tuple[dict[
     import verify
 
     if reached is None:
-        return {}, {}, "Lengths grow without bound here, so the Jacobian has no limiting law."
+        return {}, {}, "No length is known to settle here, so the Jacobian has no limiting law."
     spectra: dict[str, Any] = {}
     simulated: dict[str, Any] = {}
     reason = ""
@@ -22,19 +22,17 @@ def report_spectra(phi, point, reached, *, depth: int, seed: int) -> tuple[dict[
         try:
             law = mf.jacobian_spectrum(phi, point.sigma_w, point.sigma_b, **settings)
             law.cdf(1.0)
-        except (mf.NonlinearityError, mf.ConvergenceError) as error:
+            spectra[weights] = law
+            simulated[weights] = verify.jacobian_singular_values(
+                phi,
+                point.sigma_w,
+                point.sigma_b,
+                width=WIDTH,
+                networks=NETWORKS,
+                lengths="free" if reached.stable else "reset",
+                seed=seed,
+                **settings,
+            )
+        except mf.MeanFieldError as error:
             reason = str(error)
-            continue
-        spectra[weights] = law
-        lengths = "free" if reached.stable else "reset"
-        simulated[weights] = verify.jacobian_singular_values(
-            phi,
-            point.sigma_w,
-            point.sigma_b,
-            width=WIDTH,
-            networks=NETWORKS,
-            lengths=lengths,
-            seed=seed,
-            **settings,
-        )
     return spectra, simulated, reason

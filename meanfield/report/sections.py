@@ -12,6 +12,7 @@ __all__ = [
     "critical_section",
     "finite_width_section",
     "fixed_point_section",
+    "missing_section",
     "phase_section",
     "verification_lead",
     "verification_section",
@@ -60,11 +61,19 @@ def critical_section(phi, point, others: Sequence[Any], *, reason: str) -> Secti
     return Section(title="Where to initialise", body=body)
 
 
-def fixed_point_section(points: Sequence[Any], reached, *, sigma_w: float, sigma_b: float) -> Section:
-    """What signals and gradients do at one point of the phase diagram; `reached` is None where lengths grow."""
+def missing_section(title: str, reason: str) -> Section:
+    """A section of which nothing can be told but the reason why."""
+    return Section(title=title, body=paragraph(reason))
+
+
+def fixed_point_section(points: Sequence[Any], reached, *, sigma_w: float, sigma_b: float, reason: str = "") -> Section:
+    """What signals and gradients do at one point of the phase diagram.
+
+    `reached` is None where no length is known to settle: for the `reason`, or because lengths grow without bound.
+    """
     where = f"sigma_w = {sigma_w:.6g}, sigma_b = {sigma_b:.6g}"
     if reached is None:
-        body = paragraph(f"At {where} lengths grow without bound.")
+        body = paragraph(f"{reason}." if reason else f"At {where} lengths grow without bound.")
     else:
         body = paragraph(f"At {where} the network is {reached.phase}.")
         rows = [
@@ -103,8 +112,10 @@ def phase_section(phi, diagram, line, point: tuple[float, float], *, provenance:
     )
 
 
-def verification_lead(report) -> str:
-    """The verdict, for the head of the page."""
+def verification_lead(report, *, reason: str = "") -> str:
+    """The verdict, for the head of the page; `report` is None where, for the `reason`, nothing was simulated."""
+    if report is None:
+        return paragraph(reason, kind="note")
     return verdict(report.verdict, passed=report.passed)
 
 

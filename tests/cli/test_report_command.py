@@ -90,6 +90,30 @@ def test_a_point_of_the_users_choice(terminal, here, coarse, undrawn):
     assert record["critical"] is None
 
 
+def test_what_cannot_be_told_is_left_out_with_its_reason(terminal, here, coarse):
+    """At this point x + x^3 has no length that stays, and within ten layers it leaves double precision."""
+    words = ("report", "x+x**3", "--sigma-w", 2, "--sigma-b", 1, *SMALL[2:], "--output", here / "folder")
+    result = terminal(*words)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("The theory was not compared with simulated networks: x+x**3: E phi^2 ")
+    saved = json.loads((here / "folder" / "report.json").read_text())
+    validate(saved, "report")
+    assert set(saved["missing"]) == {"fixed_points", "verification", "spectra", "fisher"}
+    assert (saved["passed"], saved["verification"], saved["fixed_points"]) == (False, None, [])
+    assert saved["files"] == ["report.html", "report.json", "phase.png"]
+    assert {"ordered", "unbounded"} <= set(np.ravel(saved["phase_diagram"]["phase"]))
+    text = "".join(Reader((here / "folder" / "report.html").read_text()).text)
+    for reason in saved["missing"].values():
+        assert reason in text
+
+
+def test_the_point_in_place_of_a_critical_one_is_where_lengths_settle():
+    point = default_point(mf.as_nonlinearity("x+x**3"))
+    assert mf.fixed_points("x+x**3", 1.0, 0.05) == ()
+    assert (point.sigma_w, point.critical) == (0.5, None)
+    assert any(each.stable for each in mf.fixed_points("x+x**3", point.sigma_w, point.sigma_b))
+
+
 def test_what_the_report_refuses(terminal, here):
     (here / "mine").mkdir()
     (here / "mine" / "thesis.tex").write_text("years of work")
@@ -98,6 +122,7 @@ def test_what_the_report_refuses(terminal, here):
     assert "--sigma-b" in terminal.refused("report", "tanh", "--sigma-w", 1.5)["message"]
     assert "sigma_b" in terminal.refused("report", "tanh", "--sigma-b", "nan")["message"]
     assert "depth must be" in terminal.refused("report", "tanh", "--depth", 0, "--output", here / "x")["message"]
+    assert "level must be" in terminal.refused("report", "tanh", "--level", 2, "--output", here / "x")["message"]
     assert "cannot write" in terminal.refused("report", "tanh", "--output", here / "none" / "x")["message"]
     assert terminal.refused("report", "softplus", "--sigma-b", 0.1, code=3)["type"] == "NoCriticalPointError"
     assert [path.name for path in here.iterdir()] == ["mine"]
