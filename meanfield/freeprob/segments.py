@@ -22,6 +22,7 @@ ROUNDING = 30 * EPS  # of m
 ROUNDING_OF_LOG = EPS / 2  # of ln z
 MAX_BISECTIONS = 40
 FIRST_PANELS = 10
+HIGHEST_SMOOTH = 4  # degree of a polynomial through noisy values
 # From a panel's nodes to those of its halves.
 TO_HALVES = np.array([legendre.legvander((NODES + side) / 2, ORDER - 1) @ TO_LEGENDRE for side in (-1, 1)])
 _LAGUERRE = np.polynomial.laguerre.laggauss(8)
@@ -142,14 +143,18 @@ def _resolved(curve: Curve, shadow: FreeProduct) -> list[np.ndarray]:
         half = (right - left) / 2
         v = (left + half)[:, None] + half[:, None] * NODES
         state = curve.at(v.ravel(), curve.guess(v.ravel()) if guess is None else guess)
-        values, noise, doubt = _density_of_v(curve, shadow, v, state)
-        coefficients = values @ TO_LEGENDRE.T
-        tail = np.abs(coefficients[:, -3:]).max(axis=1)
+        values, noise, difference = _density_of_v(curve, shadow, v, state)
+        doubt = difference + noise.max(axis=1)[:, None]
+        tail = np.abs(values @ TO_LEGENDRE[-3:].T).max(axis=1)
         # The share of the second moment, where that exceeds the mass, has to be right too.
         weight = np.exp(2 * np.maximum(curve.chart.log_z(left) - reference, 0.0))
-        done = (tail * half * weight <= RESOLVED) | (tail <= np.maximum(noise, doubt.max(axis=1)))
-        done |= depth == MAX_BISECTIONS
-        kept.append([part[done] for part in (left, coefficients, half, values, v, tail, doubt)])
+        resolved = tail * half * weight <= RESOLVED
+        done = resolved | (tail <= doubt.max(axis=1)) | (depth == MAX_BISECTIONS)
+        for i in np.flatnonzero(done & ~resolved):
+            smooth, bound = _smoothed(values[i], noise[i] + difference[i])
+            if bound.max() < doubt[i].max() + tail[i]:
+                values[i], doubt[i], tail[i] = smooth, bound, 0.0
+        kept.append([part[done] for part in (left, values @ TO_LEGENDRE.T, half, values, v, tail, doubt)])
         if done.all():
             break
         middle = (left + half)[~done]
@@ -159,6 +164,25 @@ def _resolved(curve: Curve, shadow: FreeProduct) -> list[np.ndarray]:
     parts = [np.concatenate(part) for part in zip(*kept, strict=True)]
     order = np.argsort(parts[0])
     return [part[order] for part in parts]
+
+
+def _smoothed(values: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values at the nodes of a panel by a polynomial through them, fitted where their noise is least, and its bound.
+
+    Towards an edge the noise grows as the inverse square of v, and what the density varies by is lost in it.
+    """
+    best, least = values, np.full(ORDER, np.inf)
+    before = np.zeros((ORDER, ORDER))
+    for degree in range(HIGHEST_SMOOTH + 1):
+        P = legendre.legvander(NODES, degree)
+        # Noise of 0 is that of a slope of 0, at the very end of a component.
+        size = np.maximum(noise, 1e-3 * np.median(noise))
+        fit = P @ np.linalg.pinv(P / size[:, None]) / size
+        bound = np.abs(fit) @ noise + np.abs((fit - before) @ values)
+        if bound.max() < least.max():
+            best, least = fit @ values, bound
+        before = fit
+    return best, least
 
 
 def _tail_nodes(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
@@ -178,7 +202,7 @@ def _first_edges(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
 def _density_of_v(
     curve: Curve, shadow: FreeProduct, v: np.ndarray, state: State
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Density of v at v (p, ORDER), the rounding noise of each panel, and what another computation of it differs by."""
+    """Density of v at v (p, ORDER), its rounding noise, and what another computation of it differs by."""
     slope = curve.chart.slope(v)
     values = density_of_log(state).reshape(v.shape) * slope
     m = np.minimum(np.abs(state.M), np.abs(state.one_plus_m)).reshape(v.shape)
@@ -186,11 +210,10 @@ def _density_of_v(
     distance = chart.high - t if chart.low is None else np.minimum(chart.high - t, t - chart.low)
     # ln z is known to rounding only, and towards an edge the density varies with its distance in ln z.
     shift = ROUNDING_OF_LOG * (1 + np.abs(t) + curve.product.powers.sum()) / np.maximum(distance, 1e-300)
-    noise = (ROUNDING * m * slope / math.pi + np.abs(values) * np.minimum(shift, 1.0)).max(axis=1)
+    noise = ROUNDING * m * slope / math.pi + np.abs(values) * np.minimum(shift, 1.0)
     # To first order in the difference: one Newton step of the other product from our w.
     other = shadow.state(state.w)
     slope_of_M = -other.N_slope[0] * other.M**2
     moved = slope_of_M * shadow.newton_step(other, curve.chart.log_z(v.ravel()))[0]
     difference = np.where(np.abs(state.one_plus_m) < np.abs(state.M), other.one_plus_m, other.M) + moved
-    doubt = np.abs(-difference.imag.reshape(v.shape) / math.pi * slope - values)
-    return values, noise, doubt + noise[:, None]
+    return values, noise, np.abs(-difference.imag.reshape(v.shape) / math.pi * slope - values)
