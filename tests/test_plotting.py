@@ -52,6 +52,7 @@ def report():
             standard_error=0.01,
             z=float(layer),
             passed=layer < 3,
+            undecided=layer == 2,
         )
         for quantity in ("q", "c", "chi")
         for layer in (1, 2, 3)
@@ -167,9 +168,12 @@ def test_a_report_is_drawn_with_its_errors(report):
     assert len(verification_figure(report).axes) == 4
 
 
-def test_checks_that_failed_are_crosses(report):
-    crosses = [line for line in plot_residuals(report).lines if line.get_marker() == "x"]
+def test_checks_that_failed_are_crosses_and_undecided_ones_hollow(report):
+    lines = plot_residuals(report).lines
+    crosses = [line for line in lines if line.get_marker() == "x"]
     assert [line.get_ydata() for line in crosses] == [[3.0], [3.0], [3.0]]
+    hollow = [line for line in lines if line.get_markerfacecolor() == "white"]
+    assert [line.get_ydata() for line in hollow] == [[2.0], [2.0], [2.0]]
 
 
 def test_a_users_text_is_drawn_as_it_is(diagram, line, report):

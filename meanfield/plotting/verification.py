@@ -86,7 +86,7 @@ def plot_report(report, *, quantity: str = "q", title: str | None = None, ax: Ax
 
 
 def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
-    """z of every check of a verification, as `verify.Check` defines it; crosses failed."""
+    """z of every check of a verification, as `verify.Check` defines it; hollow ones are undecided, crosses failed."""
     ours = ax is None
     ax = axes_for(ax, (3.4, 2.6))
     markers = {
@@ -117,10 +117,12 @@ def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
     }
     for quantity, series in _groups(report).items():
         checks = [check for checks in series.values() for check in checks]
-        kept = [(check.layer, check.z) for check in checks if check.passed]
+        kept = [(check.layer, check.z) for check in checks if check.passed and not check.undecided]
+        doubtful = [(check.layer, check.z) for check in checks if check.undecided]
         lost = [(check.layer, check.z) for check in checks if not check.passed]
         colour, symbol = colours[quantity], SYMBOLS[quantity]
         ax.plot(*_columns(kept), linestyle="none", color=colour, marker=markers[quantity], label=symbol)
+        ax.plot(*_columns(doubtful), linestyle="none", color=colour, marker=markers[quantity], markerfacecolor="white")
         ax.plot(*_columns(lost), linestyle="none", color=colour, marker="x", markersize=9, markeredgewidth=2)
     ax.axhline(0.0, color=BLACK, linewidth=0.8)
     ax.axhspan(-2, 2, color="#eeeeee", zorder=0)

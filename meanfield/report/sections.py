@@ -144,7 +144,10 @@ def verification_section(report, settings: Mapping[str, Any], *, title: str, pro
         title="Checked by simulation",
         body=verdict(report.verdict, passed=report.passed) + body + "".join(paragraph(note) for note in report.notes),
         figures={"verification": image_bytes(verification_figure(report, title=title), "png", provenance=provenance)},
-        captions={"verification": "Theory and simulation layer by layer, and their distance z in standard errors."},
+        captions={
+            "verification": "Theory and simulation layer by layer, and their distance z in standard errors: hollow "
+            "where too little is known, crossed where the theory fails."
+        },
         details=table(("quantity", "theory", "simulation", "standard error", "z", "p"), rows),
     )
 
