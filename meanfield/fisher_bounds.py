@@ -80,20 +80,21 @@ class FisherBound(Result):
         return place if self.odd else f"phi is not odd: outside its assumptions; {place}"
 
 
-def stable_steps(statistics: FisherStatistics, bound: FisherBound, measured=None) -> dict[str, float]:
+def stable_steps(statistics: FisherStatistics, bound: FisherBound | None, measured=None) -> dict[str, float]:
     """Limits 2 (1 + momentum)/lambda_max of gradient steps, from the bound, from theory and from networks.
 
     Parameters
     ----------
     statistics : FisherStatistics
-    bound : FisherBound
+    bound : FisherBound or None
+        None where there is no bound, such as for unbounded slopes.
     measured : verify.FisherOutliers, optional
 
     Returns
     -------
     dict
-        layerwise: stable, as far as mean field estimates the bound. karakida: an upper limit at infinite width.
-        measured: stable in each of the networks.
+        layerwise: stable, as far as mean field estimates the bound; nan without one. karakida: an upper limit at
+        infinite width. measured: stable in each of the networks.
 
     Examples
     --------
@@ -105,7 +106,10 @@ def stable_steps(statistics: FisherStatistics, bound: FisherBound, measured=None
     {'layerwise': 0.5, 'karakida': 0.5}
     """
     size = 2 * (1 + statistics.momentum)
-    steps = {"layerwise": size / bound.layerwise, "karakida": statistics.max_learning_rate}
+    steps = {
+        "layerwise": math.nan if bound is None else size / bound.layerwise,
+        "karakida": statistics.max_learning_rate,
+    }
     if measured is not None:
         steps["measured"] = size / float(measured.outliers.max())
     return steps

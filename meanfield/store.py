@@ -28,7 +28,7 @@ from meanfield.errors import InvalidParameterError
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.results import json_text, plain, provenance
 
-__all__ = ["MISSING", "Store", "checked_folder", "fingerprint", "identity"]
+__all__ = ["MISSING", "Store", "checked_folder", "fingerprint", "held", "identity"]
 
 MISSING = object()  # what `load` returns where there is no result; None may be one
 RUN = "run.json"
@@ -138,9 +138,15 @@ class Store:
             return
         _refuse_other_run(_flat(saved), _flat(json.loads(self._key)))
         if not resume:
-            raise InvalidParameterError(
-                f"folder must hold no run unless it is to be resumed, got {self._folder.name!r}, which holds this one"
-            )
+            raise held(self._folder)
+
+
+def held(folder: Path) -> InvalidParameterError:
+    """The error of a folder that already holds the run that was asked for."""
+    return InvalidParameterError(
+        f"folder must hold no run unless it is to be resumed, got {folder.name!r}, which holds this one; "
+        "resume (--resume) goes on with it"
+    )
 
 
 def checked_folder(folder, resume: bool) -> Path | None:

@@ -37,6 +37,33 @@ def test_close_values_get_a_linear_axis():
     assert plot_curvature_bounds(statistics, bound).get_xscale() == "linear"
 
 
+def test_without_a_bound_the_rest_is_drawn():
+    statistics = mf.fisher_statistics("x**3", 0.5, 0.1, biases=True, input_norm=0.1, **SHAPE)
+    ax = plot_curvature_bounds(statistics, None, note="q* = 0.1, gaussian weights", title="x**3")
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["Karakida"]
+    assert ax.get_title(loc="left") == "x**3\nq* = 0.1, gaussian weights"
+    assert_fits_a_column(figure_of(ax))
+
+
+def test_axes_that_spread_little_have_few_numbers():
+    """Up to a ratio of 4 they are linear; within two decades the numbers are 1, 2, 5, ..."""
+    x, y = np.array([1.0, 1.2]), np.array([0.5, 20.0])
+    bounds = [{"sigma_max_squared": 1.1, "paper": np.nan, "layerwise": np.nan, "odd": True}]
+    ax = plot_curvature_scatter(x, y, q_star=[0.1, 0.1], linear=[False, False], bounds=bounds)
+    assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "log")
+    low, high = ax.get_ylim()
+    assert [tick for tick in ax.get_yticks() if low < tick < high] == [0.5, 1, 2, 5, 10, 20]
+    assert not [text for text in ax.get_yticklabels(minor=True) if text.get_text()]
+    assert "theorem" not in [text.get_text() for text in figure_of(ax).legends[0].get_texts()]
+
+
+def test_a_theorem_outside_its_assumptions_is_named_so():
+    bounds = [{"sigma_max_squared": 3.0, "paper": 7.0, "layerwise": 11.0, "odd": False}]
+    ax = plot_curvature_scatter([1.0], [5.0], q_star=[0.1], linear=[False], bounds=bounds)
+    assert "theorem, outside its assumptions" in [text.get_text() for text in figure_of(ax).legends[0].get_texts()]
+    assert_fits_a_column(figure_of(ax))
+
+
 def test_scatter():
     x, y = np.array([1.0, 2.0, 3.0, 1.0]), np.array([5.0, 6.0, 9.0, 30.0])
     bounds = [

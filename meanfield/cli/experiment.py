@@ -9,7 +9,7 @@ import click
 
 from meanfield.cli.long_runs import LONG, deliver_prediction, folder_options, kept_in, refuse_predicted_files
 from meanfield.cli.options import declare, workers_option
-from meanfield.cli.output import Answer, deliver, document, echo, print_table, write_bytes
+from meanfield.cli.output import Answer, counted, deliver, document, echo, print_table, write_bytes
 
 FOLDER = Path("meanfield-experiment-sokol-park")
 PLACE = ("group", "q_star")
@@ -111,8 +111,7 @@ def _announced(plan, workers: int, asked: bool, max_memory: int | None, *, known
     minutes = cost.core_seconds / workers / 60
     span = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"
     click.echo(
-        f"{cost.tasks} runs, about {span} on {workers} worker{'s' * (workers > 1)}, "
-        f"{cost.bytes_each / 1e9:.2g} GB each",
+        f"{cost.tasks} runs, about {span} on {counted(workers, 'worker')}, {cost.bytes_each / 1e9:.2g} GB each",
         err=True,
     )
     return cost

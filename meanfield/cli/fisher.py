@@ -1,13 +1,19 @@
 """``meanfield fisher``: the largest eigenvalue of the Fisher information and what bounds it."""
 
+import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from meanfield.cli.fisher_scatter import command as scatter
+from meanfield.cli.long_runs import announce
 from meanfield.cli.options import PhiCommand, declare, phi_argument, seed_option, workers_option
-from meanfield.cli.output import Answer, deliver, echo, print_table
+from meanfield.cli.output import Answer, counted, deliver, echo, print_table
+
+PILOT = 32  # layers whose time is taken before many more are followed
+BYTES_OF_A_LAYER = 25_000  # of the laws of its slopes, and what is made of them
 
 
 class FisherCommand(PhiCommand):
@@ -24,6 +30,7 @@ class _Setup:
     """The point, the network and its inputs, as keyword arguments."""
 
     point: dict[str, float]
+    q_star: float | None  # if the first layer is there
     shape: dict[str, Any]
     inputs: dict[str, Any]
     weights: str
@@ -79,32 +86,27 @@ def command(
     """
     import meanfield as mf
     from meanfield.cli.defaults import input_norm as fitting_norm
-    from meanfield.cli.pool import pool
 
     nonlinearity = mf.as_nonlinearity(phi)
     point, q = _point(nonlinearity, **at)
+    norm = input_norm if input_norm is not None else fitting_norm(**point, q=1.0 if q is None else q)
     setup = _Setup(
         point=point,
+        q_star=q if input_norm is None else None,
         shape={"depth": depth, "width": width, "samples": samples, "outputs": outputs},
-        inputs={"input_norm": input_norm if input_norm is not None else fitting_norm(**point, q=q), "overlap": overlap},
+        inputs={"input_norm": norm, "overlap": overlap},
         weights=weights,
         readout=readout,
     )
     where = (nonlinearity, point["sigma_w"], point["sigma_b"])
-    statistics = mf.fisher_statistics(
-        *where, **setup.shape, **setup.inputs, biases=True, output=readout, momentum=momentum
-    )
-    bound = mf.fisher_bound(*where, **setup.shape, **setup.inputs, weights=weights, output=readout)
-    measured = None
-    if simulate:
-        import verify
-
-        setting = verify.fisher_setting(*where, **setup.shape, **setup.inputs, weights=weights, output=readout)
-        with pool(workers, "measured networks") as executor:
-            measured = verify.fisher_outliers(setting, networks=networks, seed=seed, executor=executor)
+    given = {**setup.shape, **setup.inputs, "output": readout}
+    _announce(where, given, weights, networks if simulate else 0)
+    statistics = mf.fisher_statistics(*where, **given, biases=True, momentum=momentum)
+    bound, missing = _bound(where, {**given, "weights": weights})
+    measured = _measured(where, {**given, "weights": weights}, networks, seed, workers) if simulate else None
     answer = Answer(
-        data=_data(nonlinearity.name, setup, statistics, bound, measured),
-        show=lambda: _show(nonlinearity.name, setup, statistics, bound, measured),
+        data=_data(nonlinearity.name, setup, statistics, bound, measured, missing),
+        show=lambda: _show(nonlinearity.name, setup, statistics, bound, measured, missing),
         table={"quantity": list(rows := _values(statistics, bound, measured)), "value": list(rows.values())},
         arrays=_arrays(statistics, bound, measured),
         figure=lambda: _figure(nonlinearity.name, setup, statistics, bound, measured),
@@ -113,8 +115,8 @@ def command(
     deliver("fisher", answer, as_json=as_json, output=output)
 
 
-def _point(phi, *, q_star, sigma_b, sigma_w) -> tuple[dict[str, float], float]:
-    """sigma_w and sigma_b, and the variance that the layers are to have."""
+def _point(phi, *, q_star, sigma_b, sigma_w) -> tuple[dict[str, float], float | None]:
+    """sigma_w and sigma_b, and the variance that the layers are to have, if one stays."""
     import meanfield as mf
     from meanfield.cli.defaults import chosen_point
 
@@ -129,15 +131,57 @@ def _point(phi, *, q_star, sigma_b, sigma_w) -> tuple[dict[str, float], float]:
         return point, chosen.critical.q_star
     try:
         return point, mf.fixed_point(phi, chosen.sigma_w, chosen.sigma_b).q_star
-    except mf.NoFixedPointError:
-        return point, 1.0
+    except mf.NoFixedPointError:  # from q = 1, but smaller lengths may stay
+        stay = (each.q_star for each in mf.fixed_points(phi, chosen.sigma_w, chosen.sigma_b) if each.stable)
+        return point, next((q for q in stay if q > 0), None)
+
+
+def _announce(where: tuple, given: dict[str, Any], weights: str, networks: int) -> None:
+    """Memory and time, before the start, if they are much: layers are followed twice, as long as a few at first."""
+    import meanfield as mf
+
+    depth, seconds = given["depth"], 0.0
+    if depth > PILOT:
+        for layers in (1, PILOT):  # the first call makes tables too
+            started = time.process_time()
+            mf.fisher_statistics(*where, **{**given, "depth": layers}, biases=True)
+        seconds = 2 * (time.process_time() - started) * depth / PILOT
+    needed = float(BYTES_OF_A_LAYER * max(depth, 0))
+    if networks > 0:
+        import verify
+        from verify.fisher_networks import predicted_memory
+        from verify.fisher_scatter import predicted_seconds
+
+        setting = verify.fisher_setting(*where, **given, weights=weights)
+        needed += predicted_memory(setting, networks)
+        seconds += predicted_seconds([setting], networks)
+    announce(int(needed), seconds, None)
+
+
+def _bound(where: tuple, given: dict[str, Any]) -> tuple[Any, dict[str, str]]:
+    """The bounds, or None and why there are none: what has no largest slope has no bound through the Jacobian."""
+    import meanfield as mf
+
+    try:
+        return mf.fisher_bound(*where, **given), {}
+    except mf.NonlinearityError as error:
+        return None, {"bound": str(error)}
+
+
+def _measured(where: tuple, given: dict[str, Any], networks: int, seed: int, workers: int):
+    import verify
+    from meanfield.cli.pool import pool
+
+    setting = verify.fisher_setting(*where, **given)
+    with pool(workers, "measured networks") as executor:
+        return verify.fisher_outliers(setting, networks=networks, seed=seed, executor=executor)
 
 
 def _values(statistics, bound, measured) -> dict[str, float]:
     values = {
         "karakida": statistics.lambda_max,
-        "paper": bound.paper,
-        "layerwise": bound.layerwise,
+        "paper": math.nan if bound is None else bound.paper,
+        "layerwise": math.nan if bound is None else bound.layerwise,
     }
     if measured is not None:
         values |= {
@@ -148,7 +192,7 @@ def _values(statistics, bound, measured) -> dict[str, float]:
     return values
 
 
-def _data(name: str, setup: _Setup, statistics, bound, measured) -> dict[str, Any]:
+def _data(name: str, setup: _Setup, statistics, bound, measured, missing: dict[str, str]) -> dict[str, Any]:
     return {
         "phi": name,
         **setup.point,
@@ -161,27 +205,34 @@ def _data(name: str, setup: _Setup, statistics, bound, measured) -> dict[str, An
         "statistics": statistics,
         "bound": bound,
         "simulation": measured,
+        "missing": missing,
     }
 
 
 def _arrays(statistics, bound, measured) -> dict[str, Any]:
-    arrays = {name: getattr(bound, name) for name in ("jacobian", "signal", "features", "terms")}
+    parts = () if bound is None else ("jacobian", "signal", "features", "terms")
+    arrays = {name: getattr(bound, name) for name in parts}
     arrays |= _values(statistics, bound, measured)
     if measured is not None:
         arrays |= {"outliers": measured.outliers, "layerwise_of_networks": measured.layerwise}
     return arrays
 
 
-def _show(name: str, setup: _Setup, statistics, bound, measured) -> None:
+def _show(name: str, setup: _Setup, statistics, bound, measured, missing: dict[str, str]) -> None:
     shape, inputs = setup.shape, setup.inputs
     echo(f"{name} at sigma_w = {setup.point['sigma_w']:.8g}, sigma_b = {setup.point['sigma_b']:.8g}")
     echo(
-        f"{shape['depth']} hidden layers of width {shape['width']}, {shape['outputs']} {setup.readout} outputs, "
-        f"{setup.weights} weights; {shape['samples']} inputs, |x|^2/dimension = {inputs['input_norm']:.6g}, "
+        f"{counted(shape['depth'], 'hidden layer')} of width {shape['width']}, "
+        f"{counted(shape['outputs'], f'{setup.readout} output')}, {setup.weights} weights; "
+        f"{counted(shape['samples'], 'input')}, |x|^2/dimension = {inputs['input_norm']:.6g}, "
         f"overlap {inputs['overlap']:g}"
     )
     print_table(("lambda_max of the Fisher information", "value", ""), _rows(statistics, bound, measured))
-    echo(f"{_regime(bound)} {_stability(_steps(statistics, bound, measured))}")
+    if bound is not None:
+        echo(_regime(bound))
+    for what, reason in missing.items():
+        echo(f"No {what}: {reason}.")
+    echo(_stability(_steps(statistics, bound, measured)))
 
 
 def _rows(statistics, bound, measured) -> list[list[str]]:
@@ -189,20 +240,29 @@ def _rows(statistics, bound, measured) -> list[list[str]]:
     karakida = f"{statistics.lambda_max:.6g}"
     if not linear:
         karakida += f" ± {statistics.errors['lambda_max'] / 4:.2g}"  # of four standard errors
-    rows = [
-        ["Karakida's mean-field value", karakida, "mean over the outliers" if linear else "mean of the largest"],
+    rows = [["Karakida's mean-field value", karakida, "mean over the outliers" if linear else "mean of the largest"]]
+    if bound is not None:
+        rows += _bound_rows(bound)
+    return rows if measured is None else [*rows, *_measured_rows(measured, linear)]
+
+
+def _bound_rows(bound) -> list[list[str]]:
+    return [
         ["Sokol and Park's theorem", f"{bound.paper:.6g}", bound.scope],
         ["layerwise bound, mean field", f"{bound.layerwise:.6g}", "estimates a bound that always holds"],
     ]
-    if measured is None:
-        return rows
+
+
+def _measured_rows(measured, linear: bool) -> list[list[str]]:
     tops, outliers = measured.outliers[:, 0], measured.outliers.mean(axis=1)
     compare = "to compare with Karakida's value"
-    networks = f"{len(tops)} network{'s' * (len(tops) > 1)}"
     means = [["measured, mean over the outliers", _spread(outliers), compare]] if linear else []
     return [
-        *rows,
-        ["measured", _spread(tops), f"the largest, {networks}" + ("" if linear else f"; {compare}")],
+        [
+            "measured",
+            _spread(tops),
+            f"the largest, {counted(len(tops), 'network')}" + ("" if linear else f"; {compare}"),
+        ],
         *means,
         ["layerwise bound of these networks", _spread(measured.layerwise), "holds for each of them"],
     ]
@@ -222,13 +282,15 @@ def _steps(statistics, bound, measured) -> dict[str, float]:
 
 
 def _stability(steps: dict[str, float]) -> str:
-    text = (
-        f"Gradient steps below {steps['layerwise']:.4g} are stable, as mean field estimates the layerwise bound; "
-        f"the largest stable step is at most {steps['karakida']:.4g} in the limit of infinite width"
-    )
-    return (
-        f"{text}, and {steps['measured']:.4g} in the steepest measured network." if "measured" in steps else f"{text}."
-    )
+    text = f"the largest stable step is at most {steps['karakida']:.4g} in the limit of infinite width"
+    if not math.isnan(steps["layerwise"]):
+        text = (
+            f"gradient steps below {steps['layerwise']:.4g} are stable, as mean field estimates the layerwise bound; "
+            + text
+        )
+    if "measured" in steps:
+        text += f", and {steps['measured']:.4g} in the steepest measured network"
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _regime(bound) -> str:
@@ -242,4 +304,6 @@ def _figure(name: str, setup: _Setup, statistics, bound, measured):
     from meanfield.plotting import figure_of, plot_curvature_bounds
 
     title = f"{name}, {setup.shape['depth']} x {setup.shape['width']}, {setup.readout} outputs"
-    return figure_of(plot_curvature_bounds(statistics, bound, measured=measured, title=title))
+    place = f"input_norm = {setup.inputs['input_norm']:.4g}" if setup.q_star is None else f"q* = {setup.q_star:.4g}"
+    note = f"{place}, {setup.weights} weights"
+    return figure_of(plot_curvature_bounds(statistics, bound, measured=measured, note=note, title=title))

@@ -8,9 +8,7 @@ import click
 
 from meanfield.cli.long_runs import deliver_prediction, folder_options, refuse_predicted_files
 from meanfield.cli.options import Numbers, declare, seed_option, workers_option
-from meanfield.cli.output import Answer, deliver, echo, print_table
-
-Q_STAR = (9.2e-4, 1 / 64, 0.5, 8.0)
+from meanfield.cli.output import Answer, counted, deliver, echo, print_table
 
 
 @declare(
@@ -21,7 +19,7 @@ Q_STAR = (9.2e-4, 1 / 64, 0.5, 8.0)
 )
 @click.option("--phi", default="tanh", show_default=True, help="The nonlinearity.")
 @click.option(
-    "--q-star", type=Numbers(float), default=Q_STAR, show_default="9.2e-4,0.015625,0.5,8", help="Critical points."
+    "--q-star", type=Numbers(float), default="9.2e-4,0.015625,0.5,8", show_default=True, help="Critical points."
 )
 @click.option(
     "--inputs",
@@ -78,9 +76,9 @@ def command(
     settings = [setting for point in points for setting in (point.nonlinear, point.linear)]
     need = max(predicted_memory(setting, repeats * len(settings)) for setting in settings)
     seconds = predicted_seconds(settings, repeats) / workers
-    refuse_memory(need * workers, max_memory, f"{workers} network{'s' * (workers > 1)} at a time")
+    refuse_memory(need * workers, max_memory, f"{counted(workers, 'network')} at a time")
     if predict or seconds > 60:
-        echo_to_stderr(f"about {_duration(seconds)} with {workers} worker(s), {need / 1e9:.2g} GB each")
+        click.echo(f"about {_duration(seconds)} on {counted(workers, 'worker')}, {need / 1e9:.2g} GB each", err=True)
     if predict:
         deliver_prediction(
             "fisher scatter",
@@ -101,10 +99,6 @@ def command(
         seed=seed,
     )
     deliver("fisher scatter", answer, as_json=as_json, output=output)
-
-
-def echo_to_stderr(text: str) -> None:
-    click.echo(text, err=True)
 
 
 def _images(source: str, count: int):
@@ -145,24 +139,28 @@ class _Place:
         nonlinear = verify.fisher_setting(phi, point.sigma_w, point.sigma_b, **common)
         return cls(q_star, nonlinear, verify.fisher_setting("linear", 1.0, 0.0, **common))
 
-    def bound(self):
-        """The bounds of mean-field theory for the nonlinear networks."""
+    def bound(self) -> dict[str, Any]:
+        """What mean-field theory says of the nonlinear networks; of unbounded slopes, why there is no bound."""
         import meanfield as mf
 
         law = self.nonlinear
-        return mf.fisher_bound(
-            law.phi,
-            law.sigma_w,
-            law.sigma_b,
-            depth=len(law.widths) - 2,
-            width=law.widths[:-1],
-            samples=law.samples,
-            outputs=law.widths[-1],
-            input_norm=law.input_norm,
-            overlap=_overlap(law.inputs),
-            weights=law.weights,
-            output=law.output,
-        )
+        try:
+            found = mf.fisher_bound(
+                law.phi,
+                law.sigma_w,
+                law.sigma_b,
+                depth=len(law.widths) - 2,
+                width=law.widths[:-1],
+                samples=law.samples,
+                outputs=law.widths[-1],
+                input_norm=law.input_norm,
+                overlap=_overlap(law.inputs),
+                weights=law.weights,
+                output=law.output,
+            )
+        except mf.NonlinearityError as error:
+            return {"paper": math.nan, "layerwise": math.nan, "covered": False, "odd": True, "scope": str(error)}
+        return {name: getattr(found, name) for name in ("paper", "layerwise", "covered", "odd", "scope")}
 
 
 def _overlap(inputs) -> float:
@@ -195,7 +193,6 @@ def _record(name: str, source: str, shape: dict[str, int], readout: str, points,
 
 
 def _summary(index: int, point: _Place, found) -> dict[str, Any]:
-    bound = point.bound()
     nonlinear, linear = found.setting == index, found.setting == index + 1
     return {
         "q_star": point.q_star,
@@ -206,10 +203,7 @@ def _summary(index: int, point: _Place, found) -> dict[str, Any]:
         "lambda_max_linear": float(found.lambda_max[linear].mean()),
         "sigma_max_squared_linear": float(found.sigma_max_squared[linear].mean()),
         "layerwise_of_networks": float(found.layerwise[nonlinear].mean()),
-        "paper": bound.paper,
-        "layerwise": bound.layerwise,
-        "covered": bound.covered,
-        "scope": bound.scope,
+        **point.bound(),
     }
 
 
@@ -217,17 +211,17 @@ def _show(record: dict[str, Any], found) -> None:
     names = ("q_star", "sigma_max_squared", "lambda_max", "lambda_max_linear", "layerwise_of_networks", "paper")
     headers = ("q_star", "sigma_max(J)^2", "lambda_max", "of linear networks", "layerwise bound", "theorem")
     rows = [[*(f"{point[name]:.5g}" for name in names), point["scope"]] for point in record["points"]]
-    title = f"{record['phi']}, {record['depth']} x {record['width']}, {record['samples']} {record['inputs']} inputs"
+    inputs = counted(record["samples"], f"{record['inputs']} input")
+    title = f"{record['phi']}, {record['depth']} x {record['width']}, {inputs}"
     print_table((*headers, ""), rows, title=title)
-    echo(_correlation(record))
+    echo(f"{_correlation(record)}.")
 
 
 def _correlation(record: dict[str, Any]) -> str:
     found = record["pearson"]
     if math.isnan(found["rho"]):
-        return "Too few networks for a correlation."
-    interval = f"95 % interval [{found['low']:.3f}, {found['high']:.3f}]"
-    return f"Pearson's rho = {found['rho']:.3f}, {interval} at these q_star"
+        return "Too few networks for a correlation"
+    return f"Pearson's rho = {found['rho']:.3f} (95 %: {found['low']:.3f} to {found['high']:.3f})"
 
 
 def _table(points, found) -> dict[str, Any]:

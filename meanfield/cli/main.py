@@ -1,7 +1,7 @@
 """The command `meanfield`: finds the command asked for, runs it, and turns every end into an exit code.
 
 0 ok; 1 ran, and the verification failed; 2 bad usage or input; 3 no answer exists or not converged;
-70 internal error; 130 interrupted. A closed pipe is silent.
+70 internal error; 130 interrupted, or asked to end. A closed pipe is silent.
 """
 
 import difflib
@@ -134,20 +134,21 @@ def _run(group: click.Group, words: list[str]) -> int:
 
 @contextmanager
 def _noted(interrupts: list[int]) -> Iterator[None]:
-    """Every Ctrl-C is put on the list as well."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
+    """Every Ctrl-C is put on the list as well; SIGTERM, by which a system asks a process to end, is one more."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    ours = {number: handler for number, handler in usual.items() if signal.getsignal(number) == handler}
 
     def note(number, frame):
         interrupts.append(number)
         signal.default_int_handler(number, frame)
 
-    signal.signal(signal.SIGINT, note)
+    for number in ours:
+        signal.signal(number, note)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in ours.items():
+            signal.signal(number, handler)
 
 
 def _exit_code(error: Exception) -> int:

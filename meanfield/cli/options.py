@@ -152,8 +152,8 @@ _SIMULATION = (
     click.option(
         "--widths",
         type=Numbers(int),
-        default=(250, 500, 1000),
-        show_default="250,500,1000",
+        default="250,500,1000",
+        show_default=True,
         help="Widths of the networks; the bias of finite width is extrapolated from them.",
     ),
     click.option("--networks", type=int, default=64, show_default=True, help="Networks of each width."),

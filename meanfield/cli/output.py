@@ -20,6 +20,7 @@ from meanfield.cli.tables import table_text, wrapped
 __all__ = [
     "SCHEMA_VERSION",
     "Answer",
+    "counted",
     "deliver",
     "document",
     "echo",
@@ -174,6 +175,11 @@ def emit(text: str) -> None:
         click.echo(text)
     except BrokenPipeError:
         close_quietly()
+
+
+def counted(number: int, what: str) -> str:
+    """A number and what it counts: "1 input", "2 inputs"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def echo(text: str = "") -> None:

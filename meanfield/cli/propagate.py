@@ -21,8 +21,8 @@ FIGURES = ("q", "c", "chi", "q-decay", "c-decay", "q-map", "c-map")
 @click.option(
     "--c0",
     type=Numbers(float),
-    default=(0.0, 0.5, 0.9),
-    show_default="0,0.5,0.9",
+    default="0,0.5,0.9",
+    show_default=True,
     help="Correlations of pairs of inputs in the first layer.",
 )
 @click.option(

@@ -44,8 +44,8 @@ MAP_Q_STAR = (1e-4, 2.5e-4, 6e-4, 1.5e-3, 4e-3, 1e-2, 2.5e-2, 6e-2, 0.15, 0.4, 1
 @click.option(
     "--width",
     type=Numbers(int),
-    default=(400,),
-    show_default="400",
+    default="400",
+    show_default=True,
     help="Their width; several widths give a verdict, with the bias of finite width extrapolated.",
 )
 @click.option("--networks", type=int, default=16, show_default=True, help="Networks of each width.")

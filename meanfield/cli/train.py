@@ -33,7 +33,7 @@ SHOWN = (
     "--q-star",
     type=float,
     default=1 / 64,
-    show_default="1/64",
+    show_default=True,
     help="Mean square of the inputs, as in the paper; the network starts at the critical point of this length.",
 )
 @click.option("--sigma-w", type=float, help="With --sigma-b: start there instead.")

@@ -28,7 +28,7 @@ WITHOUT_FIGURE = (".json", ".csv", ".npz", ".html")
 @click.option("--sigma-w", type=float, help="Standard deviation of the weights times sqrt(fan_in); else critical.")
 @click.option("--sigma-b", type=float, default=0.05, show_default=True, help="Standard deviation of the biases.")
 @click.option("--q0", type=float, default=1.0, show_default=True, help="Variance of the first pre-activation.")
-@click.option("--c0", type=Numbers(float), default=(0.5,), show_default="0.5", help="Correlations of pairs of inputs.")
+@click.option("--c0", type=Numbers(float), default="0.5", show_default=True, help="Correlations of pairs of inputs.")
 @click.option(
     "--quantities",
     type=Numbers(str),

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import math
 import re
 
@@ -105,6 +106,60 @@ def test_files(terminal, tmp_path):
         assert arrays["jacobian"].shape == (4,)
 
 
+@pytest.mark.parametrize("phi", ["exp(x)", "x**3"])
+def test_slopes_without_bound_leave_what_exists(terminal, tmp_path, phi):
+    """Karakida's value needs moments alone, and networks can be measured; only the Jacobian has no edge."""
+    words = ("fisher", phi, "--depth", 2, "--width", 60, "--samples", 10, "--outputs", 2)
+    record = terminal.json(*words, "--simulate", "--networks", 6, "--weights", "gaussian")
+    assert record["bound"] is None
+    assert list(record["missing"]) == ["bound"]
+    assert "phi' is unbounded" in record["missing"]["bound"]
+    assert [record["lambda_max"][name] for name in ("paper", "layerwise")] == [None, None]
+    assert record["steps"]["layerwise"] is None
+    outliers = np.mean(record["simulation"]["outliers"], axis=1)
+    error = outliers.std(ddof=1) / len(outliers) ** 0.5
+    theory = record["lambda_max"]["karakida"]
+    assert abs(outliers.mean() - theory) <= 3 * error + theory / 10  # of order 1/width remains
+    terminal.ok(*words, "--output", tmp_path / "f.npz")
+    with np.load(tmp_path / "f.npz", allow_pickle=False) as arrays:
+        assert np.isnan(arrays["layerwise"])
+    text = " ".join(terminal.ok(*words).stdout.split())
+    assert f"No bound: {record['missing']['bound']}." in text
+    assert "The largest stable step is at most" in text
+    assert "theorem" not in text
+
+
+def test_the_figure_says_where_it_is(terminal, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("meanfield.plotting.image_bytes", lambda figure, *_, **__: drawn.append(figure) or b"")
+    terminal.ok("fisher", "tanh", *SMALL, "-o", tmp_path / "f.png")
+    terminal.ok("fisher", "tanh", *SMALL, "--input-norm", 0.5, "--weights", "gaussian", "-o", tmp_path / "f.png")
+    titles = [figure.axes[0].get_title(loc="left").splitlines() for figure in drawn]
+    assert titles[0] == ["tanh, 3 x 40, linear outputs", "q* = 0.01562, orthogonal weights"]
+    assert titles[1] == ["tanh, 3 x 40, linear outputs", "input_norm = 0.5, gaussian weights"]
+
+
+def test_one_of_each_is_told_as_one(terminal):
+    words = ("fisher", "tanh", "--depth", 1, "--width", 20, "--samples", 1, "--outputs", 1)
+    text = " ".join(terminal.ok(*words).stdout.split())
+    assert "1 hidden layer of width 20, 1 linear output, orthogonal weights; 1 input, |x|^2" in text
+
+
+def test_many_layers_are_announced(terminal, monkeypatch):
+    def stopped(phi, *_given, depth, **_options):
+        if depth > 100:
+            raise mf.ConvergenceError("stopped")
+
+    monkeypatch.setattr(mf, "fisher_statistics", stopped)
+    monkeypatch.setattr("time.process_time", itertools.count(0.0, 0.25).__next__)  # a quarter of a second for 32 layers
+    error = terminal.ok("fisher", "tanh", "--depth", 100_000, code=3).stderr
+    assert error == "This takes about 1562 s on one core and 2.5 GB of memory.\nError: stopped\n"
+    assert terminal.ok("fisher", "tanh", "--depth", 200, code=3).stderr == "Error: stopped\n"
+    assert "of memory, needs" in terminal.refused("fisher", "tanh", "--depth", 10**9)["message"]
+    words = ("--width", 10**6, "--simulate")
+    assert "of memory, needs" in terminal.refused("fisher", "tanh", *words)["message"]
+
+
 SCATTER = ("fisher", "scatter", "--depth", 3, "--width", 24, "--samples", 16, "--networks", 4, "--outputs", 4)
 
 
@@ -151,13 +206,23 @@ def test_scatter_with_few_networks(terminal):
     assert terminal.json(*words)["pearson"]["rho"] is None
 
 
+def test_scatter_without_bounds_and_without_an_odd_phi(terminal, tmp_path):
+    """x + x^3 has no largest slope, ReLU is not odd: the networks are there, and the theorem says what it is."""
+    few = (*SCATTER[:-4], "--networks", 2, "--outputs", 4, "--q-star", 0.01)
+    (steep,) = terminal.json(*few, "--phi", "x + x**3")["points"]
+    assert (steep["paper"], steep["layerwise"], steep["covered"]) == (None, None, False)
+    assert "phi' is unbounded" in steep["scope"]
+    (relu,) = terminal.json(*few, "--phi", "relu")["points"]
+    assert relu["odd"] is False
+
+
 def test_scatter_says_what_it_takes(terminal):
     record = terminal.json("fisher", "scatter", "--paper-scale", "--predict", "--workers", 2)
     assert record["prediction"]["tasks"] == 5 * 2 * 4
     assert record["prediction"]["workers"] == 2
     result = terminal.ok("fisher", "scatter", "--paper-scale", "--predict")
     assert result.stdout == ""
-    assert re.search(r"about \d+(\.\d)? (h|min) with 1 worker\(s\), 1\.\d GB each", result.stderr)
+    assert re.search(r"about \d+(\.\d)? (h|min) on 1 worker, 1\.\d GB each", result.stderr)
     assert (
         "max_memory must be at least"
         in terminal.refused("fisher", "scatter", "--paper-scale", "--max-memory", "1GB", "--predict")["message"]

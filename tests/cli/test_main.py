@@ -1,7 +1,9 @@
 """The command line as a whole: help, exit codes, errors, closed pipes, cold starts."""
 
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
 import warnings
@@ -181,3 +183,22 @@ def test_shell_completion_names_the_commands():
     environment = {"_MEANFIELD_COMPLETE": "bash_complete", "COMP_WORDS": "meanfield cri", "COMP_CWORD": "1"}
     done = subprocess.run(PROGRAM, capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.split(",")[-1].strip() == "critical"
+
+
+def test_a_process_that_is_asked_to_end_leaves_nothing_behind(terminal, monkeypatch, tmp_path):
+    import verify
+
+    def asked(*_given, **_options):
+        assert list(tmp_path.iterdir()), "the report is under way"
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(verify, "check", asked)
+    assert terminal.ok("report", "tanh", "--output", tmp_path / "r", code=130).stderr.endswith("Interrupted.\n")
+    assert not list(tmp_path.iterdir())
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_defaults_are_shown_as_they_are_typed(terminal, name):
+    assert "[default: (" not in " ".join(terminal.ok(name, "--help").stdout.split())

@@ -15,6 +15,7 @@ import verify
 
 TRAIN = ("train", "tanh", "--data", "teacher", "--depth", 2, "--width", 12, "--epochs", 2, "--fisher-samples", 8)
 
+HELD = "got '{}', which holds this one; resume (--resume) goes on with it"
 RESULTS = Path(__file__).parents[2] / "notebooks" / "training_on_manifolds"
 
 PLAN = """
@@ -80,7 +81,7 @@ def test_train_resumes_and_keeps_no_path(terminal, tmp_path):
     again = terminal.json(*TRAIN, "--folder", tmp_path, "--resume")
     assert whole["train_loss"] == again["train_loss"]
     assert str(tmp_path) not in json.dumps(again)
-    assert "must hold no run" in terminal.refused(*TRAIN, "--folder", tmp_path)["message"]
+    assert HELD.format(tmp_path.name) in terminal.refused(*TRAIN, "--folder", tmp_path)["message"]
     message = terminal.refused(*TRAIN, "--folder", tmp_path, "--resume", "--seed", 9)["message"]
     assert "config.seed" in message
 
@@ -134,7 +135,7 @@ def test_experiment(terminal, tmp_path, plan, pickled, request):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     tables = ("search", "runs", "courses", "summary", "claims")
     assert {path.name for path in folder.glob("*.csv")} == {f"{name}.csv" for name in tables}
-    assert "must hold no run" in terminal.refused(*words)["message"]
+    assert HELD.format("found") in terminal.refused(*words)["message"]
     undrawn = request.getfixturevalue("undrawn")
     courses = (folder / "courses.csv").read_bytes()
     drawn = terminal.ok("experiment", "sokol-park", "--redraw", "--folder", folder).stdout

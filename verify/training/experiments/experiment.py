@@ -12,7 +12,7 @@ import numpy as np
 from meanfield.arguments import scalar
 from meanfield.errors import InvalidParameterError
 from meanfield.results import Result
-from meanfield.store import Store, checked_folder
+from meanfield.store import Store, checked_folder, held
 from meanfield.sweeps import sweep
 from verify.training.data import load as load_data
 from verify.training.experiments.claims import Claim, judge
@@ -114,9 +114,7 @@ def experiment(
 def _checked_folder(folder, resume: bool) -> Path | None:
     place = checked_folder(folder, resume)
     if place is not None and not resume and (place / "search").exists():
-        raise InvalidParameterError(
-            f"folder must hold no run unless it is to be resumed, got {str(place)!r}; resume (--resume) goes on with it"
-        )
+        raise held(place)
     return place
 
 
