@@ -143,7 +143,7 @@ def calibrate(
     ----------
     runs : int, from 10 to 1 000 000
     sigma_w_errors, sigma_b_errors : sequence of float, in (0, 1)
-        Relative errors of the power curves; both signs of each are tried.
+        Relative errors of the power curves; both signs of each are tried. There may be none.
     phi, sigma_w, sigma_b, depth, widths, networks, weights, quantities, q0, c0, lengths, method, level, seed, executor
         As for `check`. An executor gets one run at a time.
     folder : path, optional
@@ -229,6 +229,8 @@ def binomial_band(runs: int, rate: float) -> tuple[int, int]:
 
 
 def _errors(name: str, sizes) -> tuple[float, ...]:
+    if isinstance(sizes, Sequence) and not sizes:
+        return ()
     array = interval(name, sizes, low=0.0, high=1.0, open_low=True, open_high=True)
     if array.ndim > 1:
         raise InvalidParameterError(f"{name} must be a sequence of numbers, got an array of shape {array.shape}")

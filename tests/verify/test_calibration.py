@@ -66,8 +66,10 @@ def test_the_power_expected_is_the_power_seen():
 
 def test_a_missed_gross_error_is_found_out(monkeypatch):
     monkeypatch.setattr(calibration, "judge", lambda comparisons, level: (None, np.array([False])))
-    found = verify.calibrate("tanh", 1.5, 0.3, **SMALL, sigma_w_errors=(0.9,), sigma_b_errors=(0.9,))
+    found = verify.calibrate("tanh", 1.5, 0.3, **SMALL, sigma_w_errors=(), sigma_b_errors=())
     assert not found.passed
+    assert all(each.parameter == "control" for each in found.alternatives)
+    assert math.isnan(found.smallest["sigma_w"])
     assert "Missed too often: depth off by one, " in found.summary
 
 
@@ -87,7 +89,7 @@ def test_a_wrong_level_is_found_out(monkeypatch):
     """If the checks did not correct for their number, the right theory would be rejected too often."""
     monkeypatch.setattr(comparison, "holm", lambda p: p)
     budget = {"depth": 8, "widths": (80, 160), "networks": 8, "runs": 20, "level": 0.05}
-    found = verify.calibrate("tanh", 1.5, 0.3, **budget, sigma_w_errors=(0.9,), sigma_b_errors=(0.9,))
+    found = verify.calibrate("tanh", 1.5, 0.3, **budget, sigma_w_errors=(), sigma_b_errors=())
     assert found.false_alarms > found.band[1]
     assert found.passed is False
 

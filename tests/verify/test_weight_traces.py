@@ -53,7 +53,7 @@ def test_raw_factors_are_a_control_where_they_show():
     assert wrong_networks(setting("gaussian")) == wrong_networks(setting("orthogonal", "q")) == {}
 
 
-RUNS = {"runs": 10, "sigma_w_errors": (0.5,), "sigma_b_errors": (0.9,)}
+RUNS = {"runs": 10, "sigma_w_errors": (), "sigma_b_errors": ()}
 BUDGET = {
     "mean_log_sigma": {"depth": 4, "widths": (50, 100), "networks": 16},
     "jacobian_moment": {"depth": 4, "widths": (80, 240), "networks": 64},
