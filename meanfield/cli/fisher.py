@@ -139,14 +139,15 @@ def _point(phi, *, q_star, sigma_b, sigma_w) -> tuple[dict[str, float], float | 
 def _announce(where: tuple, given: dict[str, Any], weights: str, networks: int) -> None:
     """Memory and time, before the start, if they are much: layers are followed twice, as long as a few at first."""
     import meanfield as mf
+    from meanfield.arguments import integer
 
-    depth, seconds = given["depth"], 0.0
+    depth, seconds = integer("depth", given["depth"], low=1), 0.0
     if depth > PILOT:
         for layers in (1, PILOT):  # the first call makes tables too
             started = time.process_time()
             mf.fisher_statistics(*where, **{**given, "depth": layers}, biases=True)
         seconds = 2 * (time.process_time() - started) * depth / PILOT
-    needed = float(BYTES_OF_A_LAYER * max(depth, 0))
+    needed = float(BYTES_OF_A_LAYER * depth)
     if networks > 0:
         import verify
         from verify.fisher_networks import predicted_memory
