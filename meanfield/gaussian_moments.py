@@ -57,7 +57,7 @@ def moments(phi: Nonlinearity, q) -> Moments:
     InvalidParameterError
         q is not finite or negative.
     NonlinearityError
-        A moment is infinite or beyond float64 at this q.
+        A moment is infinite at this q, or phi^2 grows beyond float64 within the Gaussian's tail.
     """
     lengths = interval("q", q, low=0.0)
     values, errors = evaluate(phi, lengths.ravel())
@@ -78,7 +78,8 @@ def refuse_infinite(phi: Nonlinearity, q: np.ndarray, errors: np.ndarray) -> Non
     infinite = ~np.isfinite(errors).all(axis=0)
     if infinite.any():
         raise NonlinearityError(
-            f"{phi.name}: E phi^2 or E phi'^2 is infinite, or beyond double precision, at q = {q[infinite][0]:.6g}"
+            f"{phi.name}: at q = {q[infinite][0]:.6g} E phi^2 or E phi'^2 is infinite, or phi^2 grows beyond double "
+            "precision within the Gaussian's tail"
         )
 
 

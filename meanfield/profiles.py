@@ -22,7 +22,7 @@ class Profile:
     """Moments along a logarithmic grid of q.
 
     q : (n,); rows : (5, n) in the order of FIELDS; bounds : (5, n); end : why it ends where it does;
-    explodes : that is because E phi^2 or E phi'^2 is infinite, or beyond double precision, at larger q.
+    explodes : that is because E phi^2 or E phi'^2 is infinite, or lost to overflow, at larger q.
     """
 
     q: np.ndarray
@@ -44,7 +44,7 @@ class Profile:
 
 
 TOP = "no larger q is searched"
-INFINITE = "above it E phi^2 or E phi'^2 is infinite, or beyond double precision"
+INFINITE = "above it E phi^2 or E phi'^2 is infinite, or phi^2 grows beyond double precision within the Gaussian's tail"
 UNRESOLVED = "above it phi turns too fast for the integrals; scale x down, and sigma_w and sigma_b up"
 SMALL, LARGE = 1e-75, 1e75  # phi'^4 is within double precision
 

@@ -64,6 +64,7 @@ def resolve(
     edges: np.ndarray,
     weight: Callable[[np.ndarray], np.ndarray],
     *,
+    least: Callable[[np.ndarray], np.ndarray] | None = None,
     resolving: slice = slice(None),
     resolved: float = RESOLVED,
 ) -> Panels:
@@ -77,6 +78,8 @@ def resolve(
         Increasing; put kinks among them.
     weight : callable
         Size of the measure at x; panels whose unresolved part it makes negligible are accepted.
+    least : callable
+        The smallest of several measures, `weight` if not given: what is left out is negligible beside the row there.
     resolving : slice
         The rows that decide; the noise of all of them is reported.
     resolved : float
@@ -98,7 +101,8 @@ def resolve(
         middle = coefficients[:, :, 8:12].max(axis=2)
         size = half * weight(left)
         if total is None:
-            total = (scale * size).sum(axis=1, keepdims=True)
+            # At the nodes: a row may grow over a panel by more than double precision holds.
+            total = ((np.abs(values) * (least or weight)(x)).max(axis=2) * half).sum(axis=1, keepdims=True)
         fine = tail <= resolved * scale
         flat = middle <= 8 * tail
         fine |= flat & (tail <= PLATEAU * scale)
@@ -151,18 +155,19 @@ _EXTENSIONS = 5  # each doubles the reach, for functions that grow exponentially
 @dataclass(frozen=True)
 class _Table:
     """scale : the octave's lower end; x2 : (nodes,) squared nodes;
-    columns : (nodes, 2 m) integrands and then their error densities, times weights relative to scale;
-    sizes : (m, nodes of the last two blocks) absolute integrands; last, previous : first nodes of those blocks;
-    whole : it goes as far as it was meant to; if not, an integrand is not finite there.
+    columns : (nodes, 2 m) integrands and then their error densities, times weights relative to scale, 0 from where an
+    integrand is not finite; end : first node of the blocks of `before`, `last` : (m, nodes from there) absolute
+    integrands in the last but one and in the last block where they are finite;
+    whole : (m,) does that go as far as it was meant to?
     """
 
     scale: float
     x2: np.ndarray
     columns: np.ndarray
-    sizes: np.ndarray
-    last: int
-    previous: int
-    whole: bool
+    end: int
+    before: np.ndarray
+    last: np.ndarray
+    whole: np.ndarray
 
 
 class HalfLineQuadrature:
@@ -217,9 +222,9 @@ class HalfLineQuadrature:
                     break
                 values, errors, settled = _weighted_sums(table, q[pending])
                 found.append((pending, values, errors))
-                pending = pending[~settled]
-                cut += not table.whole
-                if not pending.size or cut == 2:  # longer ones are cut at the same place
+                cut = cut + ~table.whole  # an integrand is cut at the same place by longer ones
+                pending = pending[(~settled & (cut < 2)[:, None]).any(axis=0)]
+                if not pending.size:
                     break
         if not found:
             raise OverflowError(f"the function is not finite within reach of sqrt(q) = {math.sqrt(q.max()):.6g}")
@@ -246,7 +251,14 @@ class HalfLineQuadrature:
         edges = np.unique(np.concatenate([blocks, grading, self._kinks(0.0, blocks[-1])]))
         spread = 2.0 ** (k + 1)
         with np.errstate(all="ignore"):
-            panels = resolve(self._rows, edges, lambda x: np.exp(-((x / spread) ** 2) / 2), resolving=self._resolving)
+            # Integrands are squares of rows: what a row weighs goes with the square root of the density.
+            panels = resolve(
+                self._rows,
+                edges,
+                lambda x: np.exp(-((x / spread) ** 2) / 4),
+                least=lambda x: np.exp(-((x / spread) ** 2)),
+                resolving=self._resolving,
+            )
             x = panels.x.ravel()
             rows = panels.values.reshape(len(panels.values), -1)
             folded = self._integrands(x, rows)
@@ -258,34 +270,30 @@ class HalfLineQuadrature:
                 moved = rows[:, loud]
                 moved[r::step] += np.repeat(noise, ORDER, axis=1)[:, loud]
                 doubt[:, loud] += np.abs(self._integrands(x[loud], moved) - folded[:, loud])
-        finite = np.isfinite(folded).all(axis=0)
-        if not finite.all():
-            # End the domain at the last block that is finite; the tail estimate then speaks for the rest.
-            reach = blocks[np.searchsorted(blocks, x[np.argmin(finite)], side="right") - 1]
-            blocks = blocks[blocks <= reach]
-            if len(blocks) < 4:
-                return None
-        inside = x < blocks[-1]
-        x, folded = x[inside], folded[:, inside]
-        w = panels.w.ravel()[inside] / 2.0**k
-        columns = np.concatenate([folded, doubt[:, inside]]) * w
-        sizes = np.abs(folded) * w
-        last, previous = (int(i) for i in np.searchsorted(x, blocks[[-2, -3]]))
-        return _Table(
-            2.0**k, x**2, np.ascontiguousarray(columns.T), sizes[:, previous:], last, previous, bool(finite.all())
-        )
+        # An integrand ends at the last block where it is finite; the tail estimate then speaks for the rest.
+        finite = np.isfinite(folded)
+        firsts = np.where(finite.all(axis=1), x.size - 1, np.argmin(finite, axis=1))
+        ends = np.searchsorted(blocks, x[firsts], side="right") - np.where(finite.all(axis=1), 0, 1)
+        if ends.min() < 3:
+            return None
+        inside = x < blocks[ends.max()]
+        x, w = x[inside], panels.w.ravel()[inside] / 2.0**k
+        block = np.searchsorted(blocks, x, side="right")
+        kept = block <= ends[:, None]
+        folded, doubt = (np.where(kept, part[:, inside], 0.0) * w for part in (folded, doubt))
+        end = int(np.searchsorted(block, ends.min() - 1))
+        before, last = (np.where(block == ends[:, None] - back, np.abs(folded), 0.0)[:, end:] for back in (1, 0))
+        columns = np.ascontiguousarray(np.concatenate([folded, doubt]).T)
+        return _Table(2.0**k, x**2, columns, end, before, last, finite.all(axis=1))
 
 
 def _weighted_sums(table: _Table, q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values, error bounds (m, n) and whether the tails are settled (n,)."""
+    """Values, error bounds and whether the tails are settled, each (m, n)."""
     peak = table.scale / (math.sqrt(2 * math.pi) * np.sqrt(q))
     density = np.exp(np.multiply.outer(-0.5 / q, table.x2)) * peak[:, None]
     sums = (density @ table.columns).T
     values, errors = sums[: len(sums) // 2], sums[len(sums) // 2 :] + UNDERFLOW
-    cut = table.last - table.previous
-    before = table.sizes[:, :cut] @ density[:, table.previous : table.last].T
-    last = table.sizes[:, cut:] @ density[:, table.last :].T
+    before, last = (sizes @ density[:, table.end :].T for sizes in (table.before, table.last))
     # Blocks that shrink at least twofold leave less than the last one beyond the end.
     tail = np.where(last <= before / 2, last, np.inf)
-    settled = np.logical_and.reduce(tail <= 1e-3 * errors, axis=0)
-    return values, errors + tail, settled
+    return values, errors + tail, tail <= 1e-3 * errors

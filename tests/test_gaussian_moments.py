@@ -5,6 +5,7 @@ import pickle
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -406,3 +407,22 @@ def test_a_pole_of_the_slope_is_never_a_finite_moment():
         mf.moments(phi, 1.0)
     found = mf.moments("abs(x)**1.5", 1.0)
     assert abs(found.mu_1 - 2.25 * math.sqrt(2 / math.pi)) <= found.errors["mu_1"] <= 1e-12
+
+
+@pytest.mark.parametrize("q", [3.0, 16.0, 40.0, 64.0, 90.0])
+def test_exponential_growth_far_beyond_the_bulk(q):
+    """exp: E phi^2 = e^{2q} comes from around x = 2q, where phi'^4 has long left double precision."""
+    result = mf.moments("exp(x)", q)
+    with mpmath.workdps(30):
+        for name in ("V", "mu_1"):
+            exact = mpmath.exp(2 * mpmath.mpf(q))
+            assert abs(mpmath.mpf(getattr(result, name)) - exact) <= result.errors[name] <= 1e-12 * exact
+        fourth = mpmath.exp(8 * mpmath.mpf(q))
+        assert result.mu_2 == math.inf or abs(result.mu_2 - fourth) <= result.errors["mu_2"]
+        assert abs(mpmath.mpf(result.critical_ratio) - (q - 1) * exact) <= result.errors["critical_ratio"]
+
+
+def test_overflow_in_the_tail_is_told_from_an_infinite_moment_by_its_words():
+    """exp(x^2/4): E phi^2 = 1/sqrt(1 - q) is 100 at q = 0.9999, but reaches out to x = 800, where phi is e^160000."""
+    with pytest.raises(NonlinearityError, match=r"is infinite, or phi.2 grows beyond double precision within the"):
+        mf.moments("exp(x**2/4)", 0.9999)
