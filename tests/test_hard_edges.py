@@ -78,3 +78,13 @@ def test_nothing_near_0(phi, depth, weights):
     spectrum = law(phi, depth, weights)
     assert not spectrum.density(SMALL[:3]).any()
     assert not spectrum.singular_value_density(SMALL[:3]).any()
+
+
+@pytest.mark.parametrize(("phi", "sigma_w"), [("elu", 1.0), ("celu", 1.3), ("elu(alpha=0.5)", 1.0), ("relu", 0.8)])
+def test_an_atom_that_has_just_vanished_at_the_top(phi, sigma_w):
+    """Half of the slopes are 1: two layers leave no atom at sigma_w^4, but 1/sqrt there, for ELU times sqrt(ln)."""
+    spectrum = law(phi, 2, "orthogonal", sigma_w=sigma_w)
+    assert spectrum.lambda_max == pytest.approx(sigma_w**4, rel=1e-14)
+    assert abs(spectrum.moment(0) - 1) <= spectrum.cdf_error <= 1e-10
+    assert abs(spectrum.moment(1) / spectrum.mean - 1) <= 1e-12
+    assert abs(spectrum.moment(2) / (spectrum.mean**2 + spectrum.variance) - 1) <= 1e-12

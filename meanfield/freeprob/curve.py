@@ -19,6 +19,7 @@ __all__ = ["Chart", "Curve", "LostError", "Tail", "density_of_log", "follow"]
 
 TOLERANCE = 1e-9  # of the last Newton step, relative to w; the step after it would be below rounding
 STALLED = 1e-5
+NEAR_ATOM = 1e-4
 BACKWARD = 1e-13
 NEWTON_STEPS = 20
 MAX_STEPS = 4000
@@ -152,7 +153,9 @@ def corrected(product: FreeProduct, w: ComplexArray, log_z: np.ndarray) -> tuple
     converged = np.zeros(open_.shape, dtype=bool)
     for _ in range(NEWTON_STEPS):
         step = product.newton_step(moving, log_z[open_])
-        size = np.abs(step / moving.w).max(axis=0)
+        # Next to a point mass, where N vanishes, the step has to be small beside the distance from it.
+        near = np.where(np.abs(moving.N) < NEAR_ATOM, np.abs(moving.N_slope / moving.N), 0.0)
+        size = (np.abs(step) * np.maximum(1 / np.abs(moving.w), near)).max(axis=0)
         # Sizes square from step to step: the third criterion is on the next one.
         done = (size <= TOLERANCE) | ((size <= STALLED) & (size >= before / 4)) | (size**3 <= EPS * before**2)
         # In ln w, for far down a step may be of the size of w.

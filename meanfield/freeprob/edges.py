@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,11 @@ class Component:
 
     upper: Edge
     lower: Edge | None
+
+    def shifted(self, log_scale: float) -> "Component":
+        """Of the product times exp(log_scale)."""
+        upper = replace(self.upper, log_z=self.upper.log_z + log_scale)
+        return Component(upper, self.lower and replace(self.lower, log_z=self.lower.log_z + log_scale))
 
 
 def point_masses_of(product: FreeProduct, mass_at_zero: float = 0.0) -> dict[float, float]:

@@ -28,9 +28,17 @@ __all__ = [
 ComplexArray = NDArray[np.complexfloating]
 
 
-def log_from_above(x: ComplexArray) -> ComplexArray:
-    """ln x for x in the closed upper half plane, of which rounding may have put those near the axis below it."""
-    return np.log(x) + 2j * math.pi * ((x.imag < 0) & (x.real < 0))
+def log_from_above(x: ComplexArray, less_1: ComplexArray) -> ComplexArray:
+    """ln x for x in the closed upper half plane, of which rounding may have put those near the axis below it.
+
+    `less_1` is x - 1, which near 0 keeps more digits than x.
+    """
+    logs = np.log(x) + 2j * math.pi * ((x.imag < 0) & (x.real < 0))
+    near = np.abs(less_1.real) + np.abs(less_1.imag) < 0.3
+    if near.any():
+        a, b = less_1.real[near], less_1.imag[near]
+        logs[near] = np.log1p(a * (2 + a) + b * b) / 2 + 1j * logs.imag[near]
+    return logs
 
 
 def log_from_below(x: ComplexArray) -> ComplexArray:

@@ -22,10 +22,10 @@ __all__ = ["FreeProduct", "State"]
 class State:
     """Where points w lead.
 
-    w : (laws, n); N, N_slope : (laws, n), N and dN/dw, N equal for all laws once they are solved for; M, one_plus_m,
-    one_plus_n : (n,) of the first law, and so of the product, the latter 1 + M and 1 + N; log_z : (n,); slope : (n,)
-    d ln z/dN along M_l(w_l) = 1/N, and slope_size the sum of the sizes of its terms; gaps : (laws, n) N of the first
-    law less that of each; mismatch : (n,) what ln z lacks for them, to first order.
+    w : (laws, n); N, N_slope : (laws, n) and dN/dw, N equal for all laws once they are solved for; M, one_plus_m,
+    one_plus_n : (n,) of the first law, and so of the product, the latter 1 + M and 1 + N; log_z, log_size : (n,) and
+    the sum of the sizes of its terms; slope, slope_size : (n,) d ln z/dN along M_l(w_l) = 1/N, and the same of it;
+    gaps : (laws, n) N of the first law less that of each; mismatch : (n,) what ln z lacks for them, to first order.
     """
 
     w: ComplexArray
@@ -35,6 +35,7 @@ class State:
     one_plus_m: ComplexArray
     one_plus_n: ComplexArray
     log_z: ComplexArray
+    log_size: np.ndarray
     slope: ComplexArray
     slope_size: np.ndarray
     gaps: ComplexArray
@@ -103,19 +104,23 @@ class FreeProduct:
             gaps = np.where(np.abs(one_plus) < 0.5, one_plus[0] - one_plus, N[0] - N)
             one_plus_n = one_plus[0]
             power = 1 - self.powers.sum()
-            log_z = self.log_scale + self.powers @ log_from_above(w)
+            logs = log_from_above(w, w - 1)
+            log_z = self.log_scale + self.powers @ logs
+            rounding = abs(self.log_scale) + self.powers @ np.abs(logs)
             if power:
-                log_z = log_z + power * log_from_above(one_plus_n)
+                log_n = power * log_from_above(one_plus_n, N[0])
+                log_z, rounding = log_z + log_n, rounding + np.abs(log_n)
             slope = power / one_plus_n
             size = np.abs(slope)
             for factor in self.factors:
-                log_z = log_z + factor.value(M, one_plus_m)
+                value = factor.value(M, one_plus_m)
+                log_z, rounding = log_z + value, rounding + np.abs(value)
                 part = M**2 * factor.slope(M, one_plus_m)
                 slope, size = slope - part, size + np.abs(part)
             per_N = self.powers[:, None] / (w * N_slope)
             slope, size = slope + per_N.sum(axis=0), size + np.abs(per_N).sum(axis=0)
             mismatch = (per_N * gaps).sum(axis=0)
-        return State(w, N, N_slope, M, one_plus_m, one_plus_n, log_z, slope, size, gaps, mismatch)
+        return State(w, N, N_slope, M, one_plus_m, one_plus_n, log_z, rounding, slope, size, gaps, mismatch)
 
     def newton_step(self, state: State, log_z: np.ndarray) -> ComplexArray:
         """Change of w, shape (laws, n), towards the given ln z and one N for all laws."""

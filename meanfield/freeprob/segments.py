@@ -209,7 +209,9 @@ def _density_of_v(
     chart, t = curve.chart, curve.chart.log_z(v)
     distance = chart.high - t if chart.low is None else np.minimum(chart.high - t, t - chart.low)
     # ln z is known to rounding only, and towards an edge the density varies with its distance in ln z.
-    shift = ROUNDING_OF_LOG * (1 + np.abs(t) + curve.product.powers.sum()) / np.maximum(distance, 1e-300)
+    shift = ROUNDING_OF_LOG * (np.abs(t) + state.log_size.reshape(v.shape)) / np.maximum(distance, 1e-300)
+    # And w only to rounding, which counts beside the distance from a point mass, where N = 0.
+    shift += EPS * np.abs(state.w * state.N_slope / state.N).max(axis=0).reshape(v.shape)
     noise = ROUNDING * m * slope / math.pi + np.abs(values) * np.minimum(shift, 1.0)
     # To first order in the difference: one Newton step of the other product from our w.
     other = shadow.state(state.w)

@@ -3,7 +3,7 @@
 import functools
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -102,10 +102,11 @@ def _scaled_atoms(atoms: dict[float, float], factor: float) -> dict[float, float
 
 @dataclass(frozen=True, eq=False)
 class CurveLaw(SpectralLaw):
-    """The law by its density on each component, from the top down."""
+    """The law by its density on each component, from the top down; that of lambda/exp(log_scale) in the segments."""
 
     segments: tuple[Segment, ...]
     atoms: dict[float, float]
+    log_scale: float = 0.0
 
     @functools.cached_property
     def mass(self) -> float:
@@ -116,41 +117,41 @@ class CurveLaw(SpectralLaw):
         return abs(self.mass - 1) + sum(segment.error for segment in self.segments)
 
     def density_of_log(self, t: np.ndarray) -> np.ndarray:
-        density = np.zeros(t.shape)
+        t, density = t - self.log_scale, np.zeros(t.shape)
         for segment in self.segments:
             inside = (t <= segment.chart.high) & (t >= segment.low) & np.isfinite(t)
             density[inside] = segment.density(t[inside])
         return density
 
     def density_error(self, t: np.ndarray) -> np.ndarray:
-        error = np.zeros(t.shape)
+        t, error = t - self.log_scale, np.zeros(t.shape)
         for segment in self.segments:
             inside = (t <= segment.chart.high) & (t >= segment.low) & np.isfinite(t)
             error[inside] = segment.density_error(t[inside])
         return error
 
     def cdf_of_log(self, t: np.ndarray) -> np.ndarray:
-        below = np.zeros(t.shape)
+        below, u = np.zeros(t.shape), t - self.log_scale
         for segment in self.segments:
-            inside = (t < segment.chart.high) & (t > segment.low)
-            below[t >= segment.chart.high] += segment.total
-            below[inside] += segment.below(t[inside])
+            inside = (u < segment.chart.high) & (u > segment.low)
+            below[u >= segment.chart.high] += segment.total
+            below[inside] += segment.below(u[inside])
         return (below + self._atoms_below(t)) / self.mass
 
     @property
     def reach(self) -> tuple[float, float]:
         return (
-            min((s.bottom for s in self.segments), default=math.inf),
-            max((s.chart.high for s in self.segments), default=-math.inf),
+            self.log_scale + min((s.bottom for s in self.segments), default=math.inf),
+            self.log_scale + max((s.chart.high for s in self.segments), default=-math.inf),
         )
 
     def expectation(self, function) -> float:
-        total = sum(float((segment.masses * function(segment.t)).sum()) for segment in self.segments)
+        total = sum(float((s.masses * function(s.t + self.log_scale)).sum()) for s in self.segments)
         return total + self._expectation_of_atoms(function)
 
     def scaled(self, factor: float) -> "CurveLaw":
         segments = tuple(segment.scaled(factor) for segment in self.segments)
-        return CurveLaw(segments, _scaled_atoms(self.atoms, factor))
+        return CurveLaw(segments, _scaled_atoms(self.atoms, factor), self.log_scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,7 +236,16 @@ class Spectrum:
 
     @functools.cached_property
     def components(self) -> tuple[Component, ...]:
-        return support(self.product)
+        return tuple(part.shifted(self.product.log_scale) for part in self._own_components)
+
+    @functools.cached_property
+    def _own_components(self) -> tuple[Component, ...]:
+        return support(self._own_product)
+
+    @functools.cached_property
+    def _own_product(self) -> FreeProduct:
+        """Without the scale, for ln z to keep its digits where it is near 0."""
+        return replace(self.product, log_scale=0.0)
 
     @functools.cached_property
     def atoms(self) -> dict[float, float]:
@@ -255,8 +265,9 @@ class Spectrum:
             own, other = (product.laws[0].distribution for product in (self.product, self.shadow))
             return DirectLaw(own, other, self.product.log_scale, self._own_atoms).scaled(self.share)
         zero = self._own_atoms.get(-math.inf, 0.0)
-        segments = tuple(segment_of(self.product, self.shadow, component, zero) for component in self.components)
-        return CurveLaw(segments, self._own_atoms).scaled(self.share)
+        shadow = replace(self.shadow, log_scale=self.shadow.log_scale - self.product.log_scale)
+        segments = tuple(segment_of(self._own_product, shadow, part, zero) for part in self._own_components)
+        return CurveLaw(segments, self._own_atoms, self.product.log_scale).scaled(self.share)
 
     @property
     def _own_atoms(self) -> dict[float, float]:
