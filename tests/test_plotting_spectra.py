@@ -211,8 +211,7 @@ def test_a_users_text_is_drawn_as_it_is():
         plot_lambda_max([1, 2], [0.1, 1.0], [[1.0, 2.0], [3.0, 4.0]], title=HOSTILE),
     ):
         assert "".join(ax.get_title(loc="left").splitlines()) == HOSTILE
-        for suffix in ("png", "pdf", "svg"):
-            assert image_bytes(figure_of(ax), suffix)
+        figure_of(ax).draw_without_rendering()
 
 
 def test_figures_draw_on_the_axes_they_are_given():

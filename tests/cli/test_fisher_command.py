@@ -110,7 +110,8 @@ def test_files(terminal, tmp_path):
 def test_slopes_without_bound_leave_what_exists(terminal, tmp_path, phi):
     """Karakida's value needs moments alone, and networks can be measured; only the Jacobian has no edge."""
     words = ("fisher", phi, "--depth", 2, "--width", 60, "--samples", 10, "--outputs", 2)
-    record = terminal.json(*words, "--simulate", "--networks", 6, "--weights", "gaussian")
+    simulated = ("--simulate", "--networks", 6, "--weights", "gaussian")
+    record = terminal.json(*words, *simulated, "--output", tmp_path / "f.npz")
     assert record["bound"] is None
     assert list(record["missing"]) == ["bound"]
     assert "phi' is unbounded" in record["missing"]["bound"]
@@ -120,7 +121,6 @@ def test_slopes_without_bound_leave_what_exists(terminal, tmp_path, phi):
     error = outliers.std(ddof=1) / len(outliers) ** 0.5
     theory = record["lambda_max"]["karakida"]
     assert abs(outliers.mean() - theory) <= 3 * error + theory / 10  # of order 1/width remains
-    terminal.ok(*words, "--output", tmp_path / "f.npz")
     with np.load(tmp_path / "f.npz", allow_pickle=False) as arrays:
         assert np.isnan(arrays["layerwise"])
     text = " ".join(terminal.ok(*words).stdout.split())
@@ -202,7 +202,7 @@ def test_scatter_on_digits(terminal, tmp_path):
 
 def test_scatter_with_few_networks(terminal):
     """Two seeds have no interval: the networks of one q_star are no independent pairs."""
-    words = ("fisher", "scatter", *SMALL[2:], "--q-star", "0.01,0.1,0.5", "--networks", 2)
+    words = ("fisher", "scatter", *SMALL[2:], "--q-star", "0.01,0.5", "--networks", 2)
     assert "Too few networks for a correlation." in terminal.ok(*words).stdout
     assert terminal.json(*words)["pearson"]["rho"] is None
 
