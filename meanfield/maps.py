@@ -17,6 +17,8 @@ from meanfield.results import Result
 
 __all__ = ["Propagation", "c_map", "dual_kernel", "moments", "propagate", "q_map"]
 
+FIRST_ORDER = EPS**0.5  # an error of a correlation whose square is not yet seen
+
 
 def moments(phi, q) -> Moments:
     """Gaussian moments of `phi` at pre-activation variance `q`, each with an error bound.
@@ -302,5 +304,10 @@ def _correlations(
         # To first order in the length's error, the map changes by at most twice its relative change.
         moved = 2 * lengths.q_error[layer] / here if here else 0.0
         slope = sigma_w**2 * np.abs(kernel.derivative) * here / following
-        c_error[:, layer + 1] = local + moved + slope * c_error[:, layer]
+        # Where the first order says too little: the map's coefficients are not negative, so it is steepest at c = 1.
+        slope = np.where(c_error[:, layer] > FIRST_ORDER, lengths.chi[layer] * here / following, slope)
+        c_error[:, layer + 1] = np.minimum(local + moved + slope * c_error[:, layer], 2.0)
+        # Equal inputs stay equal; where c = 1 repels, rounding would grow until they part.
+        equal = c[:, layer] == 1
+        c[equal, layer + 1], c_error[equal, layer + 1] = 1.0, 0.0
     return c, c_error

@@ -330,3 +330,17 @@ def test_threads_get_the_same_kernel():
         results = list(pool.map(lambda part: mf.dual_kernel(fresh, part, q1=2.0).value, [c, c[::-1], c, c[::-1]]))
     for k, value in enumerate(results):
         np.testing.assert_allclose(value if k % 2 == 0 else value[::-1], alone.value, rtol=1e-13, atol=0)
+
+
+def test_equal_inputs_stay_equal_where_that_repels():
+    """sigma_w = 4 parts near inputs 2.4-fold a layer: rounding would part equal ones within 40."""
+    path = mf.propagate("tanh", 4.0, 0.1, depth=100, c0=[1.0])
+    assert np.all(path.c == 1)
+    assert np.all(path.errors["c"] == 0)
+
+
+def test_opposite_inputs_that_rounding_parts_are_told_by_the_error():
+    """Of an odd phi without bias c = -1 stays so."""
+    path = mf.propagate("tanh", 4.0, 0.0, depth=100, c0=[-1.0])
+    assert path.c[0, -1] > -0.5
+    assert np.all(np.abs(path.c + 1) <= path.errors["c"])
