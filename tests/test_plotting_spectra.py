@@ -145,6 +145,14 @@ def test_laws_beyond_float64(sigma_w, power):
             plot_spectrum(law, variable="sigma")
 
 
+@pytest.mark.parametrize(("log_top", "text"), [(np.inf, "to inf"), (2000.0, "to $10^{868.6}$")])
+def test_far_tails_beyond_float64(log_top, text):
+    class Far(HalfAtoms):
+        log_lambda_max = log_top
+
+    assert f"support from 0 {text}" in legend(plot_spectrum(Far()))
+
+
 def test_the_deepest_of_many_laws_does_not_hide_the_others():
     depths = (1, 10, 100, 1000)
     laws = [mf.jacobian_spectrum("tanh", 1.3, 0.1, depth=depth) for depth in depths]

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.ticker import MaxNLocator
 
 from meanfield.errors import InvalidParameterError
-from meanfield.plotting.spectral_windows import VARIABLES, axis_of, bottom_of, grid_of, place_of, quantiles
+from meanfield.plotting.spectral_windows import LARGEST, VARIABLES, axis_of, bottom_of, grid_of, place_of, quantiles
 from meanfield.plotting.style import BLACK, BLUE, ORANGE, VERMILION, add_legend, axes_for, label_axes, text_size
 
 __all__ = ["plot_spectra", "plot_spectrum"]
@@ -134,7 +134,7 @@ def _draw(
 
 
 def _number(t: float, variable: str) -> str:
-    if variable == "decades" and math.isfinite(t):
+    if math.isfinite(t) and (variable == "decades" or abs(t) > LARGEST):
         return f"$10^{{{t / math.log(10):.4g}}}$"
     return f"{math.exp(t / 2 if variable == 'sigma' else t):.4g}"
 

@@ -8,7 +8,7 @@ import numpy as np
 from meanfield.arguments import choice
 from meanfield.errors import InvalidParameterError
 
-__all__ = ["VARIABLES", "axis_of", "bottom_of", "grid_of", "place_of", "quantiles", "top_of", "window_of"]
+__all__ = ["LARGEST", "VARIABLES", "axis_of", "bottom_of", "grid_of", "place_of", "quantiles", "top_of", "window_of"]
 
 VARIABLES = {
     "lambda": (r"eigenvalue $\lambda$ of $JJ^T$", r"density of $\lambda$"),
@@ -90,7 +90,8 @@ def place_of(t, variable: str):
     """The coordinate of lambda = exp(t)."""
     if variable == "decades":
         return t / math.log(10)
-    return np.exp(t / 2 if variable == "sigma" else t)
+    with np.errstate(over="ignore"):
+        return np.exp(t / 2 if variable == "sigma" else t)
 
 
 def grid_of(law, variable: str, window: tuple[float, float]) -> np.ndarray:
