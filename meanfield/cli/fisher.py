@@ -9,7 +9,7 @@ import click
 
 from meanfield.cli.fisher_scatter import command as scatter
 from meanfield.cli.long_runs import announce
-from meanfield.cli.options import PhiCommand, declare, phi_argument, seed_option, workers_option
+from meanfield.cli.options import IMAGES, PhiCommand, declare, phi_argument, seed_option, workers_option
 from meanfield.cli.output import Answer, counted, deliver, echo, print_table
 
 PILOT = 32  # layers whose time is taken before many more are followed
@@ -41,7 +41,7 @@ class _Setup:
     "fisher",
     example="meanfield fisher tanh --q-star 0.015625 --depth 10 --width 400 --samples 200 --simulate\n"
     "  meanfield fisher scatter --help",
-    suffixes=(".json", ".csv", ".npz", ".png", ".pdf", ".svg"),
+    suffixes=(".json", ".csv", ".npz", *IMAGES),
     cls=FisherCommand,
 )
 @phi_argument

@@ -7,14 +7,14 @@ from typing import Any
 import click
 
 from meanfield.cli.long_runs import deliver_prediction, folder_options, refuse_predicted_files
-from meanfield.cli.options import Numbers, declare, seed_option, workers_option
+from meanfield.cli.options import IMAGES, Numbers, declare, seed_option, workers_option
 from meanfield.cli.output import Answer, counted, deliver, echo, print_table
 
 
 @declare(
     "fisher scatter",
     example="meanfield fisher scatter --inputs digits --networks 8 --output scatter.png",
-    suffixes=(".png", ".pdf", ".svg", ".csv", ".npz", ".json"),
+    suffixes=(*IMAGES, ".csv", ".npz", ".json"),
     cls=click.Command,
 )
 @click.option("--phi", default="tanh", show_default=True, help="The nonlinearity.")

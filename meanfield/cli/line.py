@@ -2,14 +2,14 @@
 
 import click
 
-from meanfield.cli.options import declare, ordered, phi_argument
+from meanfield.cli.options import IMAGES, declare, ordered, phi_argument
 from meanfield.cli.output import Answer, deliver, print_table
 
 
 @declare(
     "line",
     example="meanfield line tanh --sigma-b 0 0.5 --points 11",
-    suffixes=(".json", ".csv", ".npz", ".png", ".pdf", ".svg"),
+    suffixes=(".json", ".csv", ".npz", *IMAGES),
 )
 @phi_argument
 @click.option("--sigma-b", type=float, nargs=2, metavar="LOW HIGH", help="Range of sigma_b, evenly spaced.")

@@ -103,13 +103,25 @@ def ordered(name: str, ends: Iterable[float], points: int) -> tuple[float, float
     return low, high
 
 
+IMAGES = (".png", ".pdf", ".svg")
+
+
 def refuse_ignored(where: str, *names: str) -> None:
     """Refuse the options with these names, if they were given: `where`, as in "with --map", they would mean nothing."""
     context = click.get_current_context()
-    given = [name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name in names and context.get_parameter_source(parameter.name) is not ParameterSource.DEFAULT
+    ]
     if given:
-        options = " and ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise InvalidParameterError(f"{options} must not be given {where}, where nothing depends on it")
+        raise InvalidParameterError(f"{' and '.join(given)} must not be given {where}, where nothing depends on it")
+
+
+def refuse_without_figure(output: Path | None, *names: str) -> None:
+    """Refuse the options with these names, if they were given and no figure is drawn."""
+    if output is None or output.suffix.lower() not in IMAGES:
+        refuse_ignored(f"without --output in one of {' '.join(IMAGES)}", *names)
 
 
 phi_argument = click.argument("phi")

@@ -3,7 +3,15 @@
 import click
 
 from meanfield.cli.long_runs import announce, folder_options, kept_in
-from meanfield.cli.options import declare, ordered, phi_argument, workers_option
+from meanfield.cli.options import (
+    IMAGES,
+    declare,
+    ordered,
+    phi_argument,
+    refuse_ignored,
+    refuse_without_figure,
+    workers_option,
+)
 from meanfield.cli.output import Answer, deliver, echo, screen_width
 
 NUMBERS = ("q_star", "alpha", "chi_1", "c_star", "chi_c", "xi_q", "xi_c", "xi_gradient", "error")
@@ -13,7 +21,7 @@ LETTERS = {"ordered": ".", "critical": "=", "chaotic": "#", "unbounded": "~"}
 @declare(
     "phase",
     example="meanfield phase tanh --sigma-w 0.5 3 --sigma-b 0 1 --output phase.png",
-    suffixes=(".png", ".pdf", ".svg", ".csv", ".npz", ".json"),
+    suffixes=(*IMAGES, ".csv", ".npz", ".json"),
 )
 @phi_argument
 @click.option(
@@ -64,6 +72,9 @@ def command(
     from meanfield.cli.pool import pool
     from meanfield.diagrams import predicted_cost
 
+    refuse_without_figure(output, "field", "kind", "axes")
+    if kind != "map":
+        refuse_ignored(f"with --figure {kind}", "field")
     nonlinearity = mf.as_nonlinearity(phi)
     if sigma_w is None or sigma_b is None:
         point = default_point(nonlinearity)

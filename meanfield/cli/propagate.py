@@ -2,7 +2,7 @@
 
 import click
 
-from meanfield.cli.options import Numbers, declare, phi_argument
+from meanfield.cli.options import IMAGES, Numbers, declare, phi_argument, refuse_without_figure
 from meanfield.cli.output import Answer, deliver, print_table
 
 FIGURES = ("q", "c", "chi", "q-decay", "c-decay", "q-map", "c-map")
@@ -11,7 +11,7 @@ FIGURES = ("q", "c", "chi", "q-decay", "c-decay", "q-map", "c-map")
 @declare(
     "propagate",
     example="meanfield propagate tanh --sigma-w 2.5 --sigma-b 0.3 --depth 20 --output correlations.png --figure c",
-    suffixes=(".png", ".pdf", ".svg", ".csv", ".npz", ".json"),
+    suffixes=(*IMAGES, ".csv", ".npz", ".json"),
 )
 @phi_argument
 @click.option("--sigma-w", type=float, required=True, help="Standard deviation of the weights times sqrt(fan_in).")
@@ -44,6 +44,7 @@ def command(phi, sigma_w, sigma_b, depth, q0, c0, kind, as_json, output) -> None
 
     import meanfield as mf
 
+    refuse_without_figure(output, "kind")
     nonlinearity = mf.as_nonlinearity(phi)
     followed = mf.propagate(nonlinearity, sigma_w, sigma_b, depth=depth, q0=q0, c0=np.array(c0))
     assert followed.c is not None  # c0 was given

@@ -4,13 +4,21 @@ from typing import Any
 
 import click
 
-from meanfield.cli.options import Numbers, declare, phi_argument, refuse_ignored, seed_option, workers_option
+from meanfield.cli.options import (
+    IMAGES,
+    Numbers,
+    declare,
+    phi_argument,
+    refuse_ignored,
+    refuse_without_figure,
+    seed_option,
+    workers_option,
+)
 from meanfield.cli.output import Answer, deliver, echo, print_table
 from meanfield.cli.spectral_points import SpectralPoint, lambda_max_map, simulated_beside, spectral_points
 
 COLUMNS = ("depth", "q_star", "sigma_w", "sigma_b", "mean", "variance", "lambda_min", "lambda_max")
 CURVE_POINTS = 400
-FIGURES = (".png", ".pdf", ".svg")
 # Where nothing is given, --map covers these.
 MAP_DEPTHS = (1, 2, 3, 5, 8, 12, 20, 32, 50, 80, 120, 200)
 MAP_Q_STAR = (1e-4, 2.5e-4, 6e-4, 1.5e-3, 4e-3, 1e-2, 2.5e-2, 6e-2, 0.15, 0.4, 1.0, 2.5, 6.0)
@@ -19,7 +27,7 @@ MAP_Q_STAR = (1e-4, 2.5e-4, 6e-4, 1.5e-3, 4e-3, 1e-2, 2.5e-2, 6e-2, 0.15, 0.4, 1
 @declare(
     "spectrum",
     example="meanfield spectrum tanh --q-star 0.1 --depth 64 --weights orthogonal --output spectrum.png",
-    suffixes=(*FIGURES, ".csv", ".npz", ".json"),
+    suffixes=(*IMAGES, ".csv", ".npz", ".json"),
 )
 @phi_argument
 @click.option("--sigma-w", type=float, help="Standard deviation of the weights times sqrt(fan_in); needs --sigma-b.")
@@ -68,8 +76,7 @@ def command(
 
     if not simulate:
         refuse_ignored("without --simulate", "width", "networks", "level", "seed")
-    if output is None or output.suffix.lower() not in FIGURES:
-        refuse_ignored(f"without --output in one of {' '.join(FIGURES)}", "density")
+    refuse_without_figure(output, "density")
     nonlinearity = mf.as_nonlinearity(phi)
     if as_map:
         if simulate or density or any(value is not None for value in at.values()):

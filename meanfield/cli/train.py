@@ -3,7 +3,7 @@
 import click
 
 from meanfield.cli.long_runs import announce, epoch_bar, folder_options, kept_in
-from meanfield.cli.options import declare, phi_argument, seed_option
+from meanfield.cli.options import IMAGES, declare, phi_argument, seed_option
 from meanfield.cli.output import Answer, deliver, echo, print_table
 
 SHOWN = (
@@ -19,7 +19,7 @@ SHOWN = (
 @declare(
     "train",
     example="meanfield train tanh --manifold stiefel --q-star 0.0156 --depth 16 --width 64 --epochs 3 --seed 1",
-    suffixes=(".json", ".csv", ".npz", ".png", ".pdf", ".svg"),
+    suffixes=(".json", ".csv", ".npz", *IMAGES),
 )
 @phi_argument
 @click.option(

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from meanfield.cli.long_runs import folder_options, kept_in
-from meanfield.cli.options import Numbers, declare, phi_argument, refuse_ignored, simulation_options
+from meanfield.cli.options import IMAGES, Numbers, declare, phi_argument, refuse_ignored, simulation_options
 from meanfield.cli.output import Answer, deliver, echo, print_table
 from meanfield.cli.simulation_cost import announce_simulation
 
@@ -22,7 +22,7 @@ WITHOUT_FIGURE = (".json", ".csv", ".npz", ".html")
     "validate",
     example="meanfield validate tanh --sigma-w 1.5 --sigma-b 0.3 --depth 5 --widths 100,200,400\n"
     "  meanfield validate tanh --width 256 --depth 50",
-    suffixes=(*WITHOUT_FIGURE, ".png", ".pdf", ".svg"),
+    suffixes=(*WITHOUT_FIGURE, *IMAGES),
 )
 @phi_argument
 @click.option("--sigma-w", type=float, help="Standard deviation of the weights times sqrt(fan_in); else critical.")

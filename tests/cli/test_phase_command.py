@@ -64,3 +64,19 @@ def test_workers_change_no_bit(terminal, workers):
 def test_a_figure_of_one_cell_says_nothing(terminal, tmp_path, more):
     result = terminal.ok("phase", "tanh", "--points", 1, 1, "--output", tmp_path / "one.png", *more)
     assert "Warning" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--field", "q_star"), "--field must not be given without --output in one of .png .pdf .svg"),
+        (("--figure", "trainability", "--axes", "variance"), "--figure and --axes must not be given without --output"),
+        (
+            ("--figure", "trainability", "--output", "a.png", "--field", "chi_1"),
+            "--field must not be given with --figure",
+        ),
+    ],
+)
+def test_options_that_nothing_depends_on_are_refused(terminal, monkeypatch, tmp_path, more, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in terminal.refused(*PHASE, *more)["message"]
