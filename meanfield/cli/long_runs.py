@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from meanfield.cli.options import Folder
 from meanfield.cli.output import Answer, deliver
 
 __all__ = [
@@ -50,7 +51,7 @@ def folder_options(what: str) -> Callable[[Callable], Callable]:
                 "--max-memory", type=MemorySize(), metavar="SIZE", help="Refuse what needs more, such as 4GB."
             ),
             click.option("--resume", is_flag=True, help="Go on with what is in the folder."),
-            click.option("--folder", type=click.Path(path_type=Path), metavar="FOLDER", help=f"Keep {what} there."),
+            click.option("--folder", type=Folder(), metavar="FOLDER", help=f"Keep {what} there."),
         ):
             function = option(function)
         return function

@@ -164,7 +164,7 @@ def _exit_code(error: Exception) -> int:
 def _message(error: Exception, code: int) -> str:
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "meanfield"
-        return f"{error.format_message()} Try '{path} --help'."
+        return f"{error.format_message().rstrip('.')}. Try '{path} --help'."
     if isinstance(error, click.ClickException):
         return error.format_message()
     if code == INTERNAL:

@@ -103,6 +103,17 @@ def ordered(name: str, ends: Iterable[float], points: int) -> tuple[float, float
     return low, high
 
 
+class Folder(click.ParamType):
+    """A folder that is named; click's own path takes an empty name for the folder one is in."""
+
+    name = "folder"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if str(value) == "":
+            self.fail("a folder must have a name, got ''", param, ctx)
+        return Path(value)
+
+
 IMAGES = (".png", ".pdf", ".svg")
 
 

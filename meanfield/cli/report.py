@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from meanfield.cli.options import PhiCommand, phi_argument, simulation_options
+from meanfield.cli.options import Folder, PhiCommand, phi_argument, simulation_options
 from meanfield.cli.output import SCHEMA_VERSION, echo, emit
 from meanfield.cli.session import Session
 
@@ -26,7 +26,7 @@ Example:
 @click.option("--json", "as_json", is_flag=True, help="Print the content of report.json.")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=Folder(),
     metavar="FOLDER",
     help="Folder of the report, by default meanfield-report- and the name; only a report is ever replaced.",
 )

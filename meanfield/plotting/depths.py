@@ -170,7 +170,6 @@ def plot_trainability(
     ax.set_ylim(1, layers[-1])
     ax.set_xlim(extent(x))
     ax.set_yscale("log")
-    sigma_b = diagram.sigma_b[number]
-    label_axes(ax, x_label, f"depth $l$, {y_label} = {y_of(sigma_b):.3g}", title and f"{title}, σ_b = {sigma_b:.3g}")
+    label_axes(ax, x_label, f"depth $l$, {y_label} = {y_of(diagram.sigma_b[number]):.3g}", title)
     add_legend(ax, handles, outside=ours)
     return ax

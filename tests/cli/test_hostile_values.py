@@ -29,6 +29,8 @@ HUGE = 10**30
         (["init", "tanh", "10", str(HUGE)], ["machine's 16 GB of memory"]),
         (["init", "tanh", "10", "-5"], ["widths must be >= 1", "-5"]),
         (["fisher", "tanh", "--depth", str(10**12)], ["depth must be <="]),
+        (["phase", "tanh", "--folder", ""], ["--folder", "a folder must have a name, got ''. Try 'meanfield phase"]),
+        (["report", "tanh", "--output", ""], ["--output", "a folder must have a name"]),
         (["explore", "--no-catalogue"], ["--no-catalogue needs a --phi"]),
     ],
 )
