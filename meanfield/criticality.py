@@ -346,7 +346,7 @@ def _move_errors(
 
 
 def _is_stable(phi: Nonlinearity, q: float, sigma_w: float, alpha: float, bound: float) -> bool:
-    if q > 0 and not is_one(alpha, bound):
+    if q > 0 and math.isfinite(bound) and not is_one(alpha, bound):
         return alpha < 1
     if critical_curve(phi).degenerate:
         return True

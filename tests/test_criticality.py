@@ -545,3 +545,13 @@ def test_integrals_that_are_lost_end_the_line():
     assert not point.stable
     with pytest.raises(NoCriticalPointError, match="no critical point has sigma_b = 20"):
         mf.critical_points("sinh(x)", sigma_b=20.0)
+
+
+@pytest.mark.parametrize("phi", ["tanh", "arctan", "softsign", "sin(x)/(1+abs(x))"])
+@pytest.mark.parametrize("sigma_b", [1e-34, 1e-60, 1e-100])
+def test_what_rounding_hides_does_not_repel(phi, sigma_b):
+    """These saturate, so their critical points attract; at such lengths the integrals cannot tell alpha from 1."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mf.AccuracyWarning)
+        warnings.simplefilter("error", mf.UnstableCriticalPointWarning)
+        assert mf.critical_point(phi, sigma_b=sigma_b).stable
