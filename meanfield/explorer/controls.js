@@ -66,7 +66,7 @@ function showCritical(tables) {
   const warning = point.stable ? "" : " It repels lengths: networks drift away from it.";
   const length = tables.line[0].length === 1 ? "any q" : `q* = ${text(point.q_star)}`;
   byId("critical").textContent =
-    `Nearest critical point: σw = ${text(point.sigma_w)}, σb = ${text(point.sigma_b)}, ${length}.${warning}`;
+    `Nearest critical point on this map: σw = ${text(point.sigma_w)}, σb = ${text(point.sigma_b)}, ${length}.${warning}`;
   byId("torch").textContent = [
     `gain = ${text(point.sigma_w, 10)}`,
     "fan_in = layer.weight.shape[1]",
