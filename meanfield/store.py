@@ -144,7 +144,7 @@ class Store:
 def held(folder: Path) -> InvalidParameterError:
     """The error of a folder that already holds the run that was asked for."""
     return InvalidParameterError(
-        f"folder must hold no run unless it is to be resumed, got {folder.name!r}, which holds this one; "
+        f"folder must hold no run unless it is to be resumed, got {folder.name!r}, which holds one; "
         "resume (--resume) goes on with it"
     )
 

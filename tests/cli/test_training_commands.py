@@ -15,7 +15,7 @@ import verify
 
 TRAIN = ("train", "tanh", "--data", "teacher", "--depth", 2, "--width", 12, "--epochs", 2, "--fisher-samples", 8)
 
-HELD = "got '{}', which holds this one; resume (--resume) goes on with it"
+HELD = "got '{}', which holds one; resume (--resume) goes on with it"
 RESULTS = Path(__file__).parents[2] / "notebooks" / "training_on_manifolds"
 
 PLAN = """

@@ -134,7 +134,7 @@ if __name__ == "__main__":
 
 def test_an_experiment_that_was_broken_off_names_its_folder_and_the_way_on(tmp_path):
     (tmp_path / "mine" / "search").mkdir(parents=True)
-    with pytest.raises(InvalidParameterError, match=r"mine'; resume \(--resume\)"):
+    with pytest.raises(InvalidParameterError, match=r"'mine', which holds one; resume \(--resume\)"):
         experiment(TINY, folder=tmp_path / "mine")
 
 
