@@ -183,7 +183,10 @@ def test_densities_of_unequal_height_share_a_logarithmic_axis():
         def quantile(self, p):
             return 0.99 + 0.02 * np.asarray(p)
 
-    assert plot_spectra([Narrow(), LinearGaussian(2)], labels=["a", "b"]).get_yscale() == "log"
+    ax = plot_spectra([Narrow(), LinearGaussian(2)], labels=["a", "b"])
+    assert ax.get_yscale() == "log"
+    seen = [x[y >= ax.get_ylim()[0]] for x, y in (line.get_data() for line in curves(ax))]
+    assert ax.get_xlim()[0] == min(x.min() for x in seen), "no empty space to the left"
 
 
 def test_the_map_shows_its_values_and_what_is_missing():

@@ -287,7 +287,11 @@ def _frame(ax: Axes, variable: str, window: tuple[float, float], heights: Sequen
     drawn = [height for _, height in heights if height > 0]
     if drawn and max(drawn) > UNEQUAL * min(drawn):
         ax.set_yscale("log")
-        ax.set_ylim(max(0.5 * min(end for end, height in heights if height > 0), DECADES * max(drawn)), 4 * max(drawn))
+        lowest = max(0.5 * min(end for end, height in heights if height > 0), DECADES * max(drawn))
+        ax.set_ylim(lowest, 4 * max(drawn))
+        if variable in ("log", "decades") and len(ax.get_shared_x_axes().get_siblings(ax)) == 1:
+            # What lies left of all that is high enough to be seen is left out, unless there are atoms.
+            ax.set_xlim(left=min(x[y >= lowest].min(initial=np.inf) for x, y in (line.get_data() for line in ax.lines)))
     else:
         ax.set_ylim(0.0, 1.35 * max(drawn, default=1.0))
     if not drawn:
