@@ -291,7 +291,8 @@ def _frame(ax: Axes, variable: str, window: tuple[float, float], heights: Sequen
         ax.set_ylim(lowest, 4 * max(drawn))
         if variable in ("log", "decades") and len(ax.get_shared_x_axes().get_siblings(ax)) == 1:
             # What lies left of all that is high enough to be seen is left out, unless there are atoms.
-            ax.set_xlim(left=min(x[y >= lowest].min(initial=np.inf) for x, y in (line.get_data() for line in ax.lines)))
+            x, y = np.concatenate([line.get_xydata() for line in ax.lines]).T
+            ax.set_xlim(left=x[y >= lowest].min())
     else:
         ax.set_ylim(0.0, 1.35 * max(drawn, default=1.0))
     if not drawn:
