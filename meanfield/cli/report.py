@@ -26,6 +26,7 @@ Example:
 @click.option("--json", "as_json", is_flag=True, help="Print the content of report.json.")
 @click.option(
     "--output",
+    "-o",
     type=Folder(),
     metavar="FOLDER",
     help="Folder of the report, by default meanfield-report- and the name; only a report is ever replaced.",
