@@ -8,6 +8,9 @@ from hypothesis import settings
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
+# Whoever runs the tests has a terminal of some width, and pytest's workers are told of it; answers do not depend on it.
+os.environ.pop("COLUMNS", None)
+
 # The same examples every time: a red test stays red until it is mended.
 settings.register_profile("meanfield", deadline=None, derandomize=True)
 settings.load_profile("meanfield")

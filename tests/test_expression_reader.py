@@ -59,7 +59,7 @@ def test_spellings(text, other):
     same(text, other)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_every_function_is_read(name):
     tree = Reader(f"{name}(x*x) + 0").read()
     assert np.isfinite(value(tree, np.array([0.5]))).all()

@@ -1,1 +1,1 @@
-"""Timings beside the plain baseline: ``python -m pytest tests/benchmarks --benchmark-only``."""
+"""Timings beside the plain baseline: ``python -m pytest -n 0 tests/benchmarks --benchmark-only``."""
