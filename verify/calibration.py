@@ -334,7 +334,7 @@ def _summary(false_alarms, runs, level, band, smallest) -> str:
     )
     for parameter, size in smallest.items():
         if size == size:
-            text += f" An error of {100 * size:g} % in {parameter} is seen in 99 % of the runs."
+            text += f" An error of {100 * size:g} % in {parameter} was seen in at least 99 % of these runs."
     return text
 
 

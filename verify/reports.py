@@ -127,7 +127,7 @@ def make_report(
     say = _failure if not agrees else _agreement if known else _ignorance
     return Report(
         passed=agrees and known,
-        verdict=say(checks, simulated),
+        verdict=say(checks, simulated) + (_suspicion(checks, level) if agrees else ""),
         level=level,
         checks=tuple(checks),
         notes=tuple(notes),
@@ -165,6 +165,18 @@ def _ignorance(checks: Sequence[Check], simulated: str) -> str:
     return (
         f"Cannot tell whether the theory holds: in {doubts} of {len(checks)} checks {simulated} differ too much among "
         "themselves, and in the others not at all."
+    )
+
+
+def _suspicion(checks: Sequence[Check], level: float) -> str:
+    """What the undecided checks would have said had their standard errors been trusted."""
+    far = [check for check in checks if check.undecided and check.p_value < level]
+    if not far:
+        return ""
+    worst = max(far, key=lambda check: abs(check.z))
+    return (
+        f" Of the undecided, {len(far)} lie farther from the theory than standard errors explain, most of all "
+        f"{worst.name} by {abs(worst.z):.1f}: heavy tails do that, and so does a wrong theory; more networks tell which."
     )
 
 

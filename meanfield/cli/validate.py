@@ -70,7 +70,8 @@ def command(
 
     Lengths, correlations and gradients are measured layer by layer and compared with the theory. z is their distance
     in standard errors, both of ln q, ln chi and artanh c, and less what rounding, the theory's own error and curvature
-    in 1/width may explain of it. The exit code is 1 if the theory is rejected, or if networks differ too much to tell.
+    in 1/width may explain of it. The exit code is 1 if the theory is rejected, or if networks differ too much
+    to tell anything.
     """
     import meanfield as mf
     from meanfield.cli.pool import pool
