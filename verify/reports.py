@@ -176,7 +176,8 @@ def _suspicion(checks: Sequence[Check], level: float) -> str:
     worst = max(far, key=lambda check: abs(check.z))
     return (
         f" Of the undecided, {len(far)} lie farther from the theory than standard errors explain, most of all "
-        f"{worst.name} by {abs(worst.z):.1f}: heavy tails do that, and so does a wrong theory; more networks tell which."
+        f"{worst.name} by {abs(worst.z):.1f}: heavy tails do that, and so does a wrong theory; "
+        "more networks tell which."
     )
 
 
