@@ -32,8 +32,9 @@ def interval(
     high: float = math.inf,
     open_low: bool = False,
     open_high: bool = False,
+    infinite: bool = False,
 ) -> np.ndarray:
-    """`value` as a finite float64 array (0-d for a scalar) inside the interval.
+    """`value` as a finite float64 array (0-d for a scalar) inside the interval; with `infinite`, +-inf are allowed.
 
     Raises
     ------
@@ -43,9 +44,10 @@ def interval(
     array = _real(name, value)
     if array.size == 0:
         raise InvalidParameterError(f"{name} must not be empty, got an array of shape {array.shape}")
-    finite = np.isfinite(array)
-    if not finite.all():
-        raise InvalidParameterError(f"{name} must be finite, got {array[~finite].flat[0]}")
+    known = ~np.isnan(array) if infinite else np.isfinite(array)
+    if not known.all():
+        rule = "a number" if infinite else "finite"
+        raise InvalidParameterError(f"{name} must be {rule}, got {array[~known].flat[0]}")
     inside = (array > low if open_low else array >= low) & (array < high if open_high else array <= high)
     if not inside.all():
         rule = _bounds_rule(low, high, open_low, open_high)

@@ -79,8 +79,8 @@ class SpectralResult(Result):
         return np.where(lam >= 0, values, 0.0)[()]
 
     def cdf_of_log(self, t):
-        """P(ln lambda <= t)."""
-        t = interval("t", t)
+        """P(ln lambda <= t), at -inf the point mass at 0."""
+        t = interval("t", t, infinite=True)
         return self._law.cdf_of_log(t.ravel()).reshape(t.shape)[()]
 
     @property

@@ -240,6 +240,16 @@ class TestMethods:
         assert spectrum.quantile(0.2) == 0.0
         assert spectrum.density_of_log_error(0.0) < 1e-8
 
+    @pytest.mark.parametrize(("phi", "zero"), [("relu", 0.5), ("tanh", 0.0)])
+    @pytest.mark.parametrize("depth", [1, 3])
+    @pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+    def test_distribution_in_the_logarithm_takes_the_infinities(self, phi, zero, depth, weights):
+        spectrum = mf.jacobian_spectrum(phi, 1.0, 0.1, depth=depth, weights=weights, q0=0.3)
+        np.testing.assert_allclose(spectrum.cdf_of_log([-math.inf, math.inf]), [zero, 1.0], rtol=1e-12)
+        assert spectrum.cdf_of_log(spectrum.log_quantile(zero)) == pytest.approx(zero, abs=1e-12)
+        with pytest.raises(mf.InvalidParameterError, match="t must be a number, got nan"):
+            spectrum.cdf_of_log(math.nan)
+
     def test_third_moment(self):
         """E lambda^3 of a free power from three moments of phi'^2: S-transforms as power series in m."""
         q, depth = 0.4, 5
