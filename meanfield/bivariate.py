@@ -65,8 +65,8 @@ class MehlerSeries:
             (powers * (a * b)).sum(axis=1)
             for a, b in zip(self.coefficients[:, row], other.coefficients[:, row], strict=True)
         )
-        size = math.sqrt(self.size[row] * other.size[row])
-        left_out = np.abs(c) ** terms * math.sqrt(self.rest[row] * other.rest[row])
+        size = math.sqrt(self.size[row]) * math.sqrt(other.size[row])
+        left_out = np.abs(c) ** terms * math.sqrt(self.rest[row]) * math.sqrt(other.rest[row])
         return first, left_out + 2 * np.abs(first - second) + ROUNDING * size
 
     def has_decayed(self, row: int) -> bool:
@@ -160,8 +160,8 @@ def smoothed_products(rows: Rows, kinks: Kinks, c: float, q1: float, q2: float) 
     results = []
     for partition in range(2):
         smooth = [
-            _Smoothed(rows, kinks, math.copysign(math.sqrt(q * abs(c)), sign), math.sqrt(q * (1 - abs(c))), partition)
-            for q, sign in ((q1, 1.0), (q2, c))
+            _Smoothed(rows, kinks, math.copysign(s * math.sqrt(abs(c)), sign), s * math.sqrt(1 - abs(c)), partition)
+            for s, sign in ((math.sqrt(q1), 1.0), (math.sqrt(q2), c))  # q c itself may fall below double precision
         ]
         same = q1 == q2 and c > 0
         edges = np.concatenate([_OUTER[partition], *(part.outer_breaks() for part in smooth[: 1 if same else 2])])

@@ -126,7 +126,7 @@ def _numerically(phi: Nonlinearity, c: np.ndarray, q1: float, q2: float) -> tupl
     poor = np.zeros(inside.size, dtype=bool)
     for row in range(2):
         values[row, inside], errors[row, inside] = first.product(second, row, c[inside])
-        poor |= errors[row, inside] > SERIES_ACCURACY * math.sqrt(first.size[row] * second.size[row])
+        poor |= errors[row, inside] > SERIES_ACCURACY * math.sqrt(first.size[row]) * math.sqrt(second.size[row])
     for i in inside[poor]:
         found, bounds = smoothed_products(functools.partial(_rows, phi), phi.breaks_between, float(c[i]), q1, q2)
         better = bounds < errors[:, i]

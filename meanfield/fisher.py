@@ -16,6 +16,7 @@ __all__ = ["FisherStatistics", "fisher_statistics", "input_gram"]
 
 OUTPUTS = ("linear", "softmax")
 LARGEST_PRODUCT = 1e150  # of gradients, that its square is finite
+LOST = 1e-10  # error bounds relative to the kernel, beyond which correlations that are lost matter
 LARGEST_NORM = 1e12  # of inputs: beyond, the few slopes that do not vanish are lost in rounding
 
 
@@ -148,14 +149,21 @@ def fisher_statistics(
     gram = input_gram(input_norm, overlap, lowest=-1 / max(T - 1, 1))
     if not isinstance(biases, bool | np.bool_):
         raise InvalidParameterError(f"biases must be True or False, got {biases!r}")
-    kernels = layer_kernels(phi, gram, sigma_w, sigma_b, depth=layers)
     constants = np.full(layers + 1, 1.0 if biases else 0.0)
-    theta, theta_error = tangent(kernels, float(sigma_w), widths.astype(np.float64), constants)
+    with np.errstate(over="ignore", invalid="ignore"):  # refused below
+        kernels = layer_kernels(phi, gram, sigma_w, sigma_b, depth=layers)
+        theta, theta_error = tangent(kernels, float(sigma_w), widths.astype(np.float64), constants)
     own, shared, doubt = float(theta[-1, 0, 0]), float(theta[-1, 0, 1]), float(theta_error[-1].max())
     if not own + doubt <= LARGEST_PRODUCT:
         raise InvalidParameterError(
             f"sigma_w and depth must keep squared gradients below {LARGEST_PRODUCT:g}, got {own:.3g} "
             f"at sigma_w = {float(sigma_w):.6g}, depth = {layers}"
+        )
+    if doubt > LOST * own and kernels.covariances[-1, 0, 0] == 0:
+        layer = 1 + int(np.argmax(kernels.covariances[:, 0, 0] == 0))
+        raise InvalidParameterError(
+            f"depth must be smaller at sigma_w = {float(sigma_w):.6g}, where lengths fall below double precision and "
+            f"correlations of inputs are lost from layer {layer} on, got {layers}"
         )
     if output == "linear":
         found = _linear(own, shared, T, C)

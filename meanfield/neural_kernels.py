@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 PARAMETERIZATIONS = ("ntk", "standard")
+LEAST = float(np.finfo(np.float64).smallest_subnormal)  # what a length below double precision is wrong by
 _STEP = 1e-6  # relative change of all lengths that measures how errors of lengths pass on
 
 
@@ -274,8 +275,8 @@ def kernels_from(phi, covariance: np.ndarray, sigma_w, sigma_b, *, depth, produc
         for target, bounds in ((activation_error[layer + 1], found_error[0]), (slope_error[layer], found_error[1])):
             target[upper] = target.T[upper] = bounds
         covariances[layer + 1] = variance_w * activations[layer + 1] + variance_b
-        covariance_error[layer + 1] = variance_w * activation_error[layer + 1] + 2 * EPS * np.abs(
-            covariances[layer + 1]
+        covariance_error[layer + 1] = (
+            variance_w * activation_error[layer + 1] + 2 * EPS * np.abs(covariances[layer + 1]) + LEAST
         )
     return LayerKernels(
         covariances=covariances,
@@ -330,12 +331,15 @@ def _merged(q: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _correlations(covariance, error, q, q_error) -> tuple[np.ndarray, np.ndarray]:
-    """Correlations and their error bounds; 0 where a length is 0, exactly 1 on the diagonal."""
-    scale = np.sqrt(np.outer(q, q))
+    """Correlations and their error bounds; 0 +- 1 where a length is 0, exactly 1 on the diagonal."""
+    with np.errstate(over="ignore"):
+        squares = np.outer(q, q)
+    kept = (squares >= 1e-290) & (squares < np.inf)  # there equal lengths give their own, without rounding
+    scale = np.where(kept, np.sqrt(squares), np.outer(np.sqrt(q), np.sqrt(q)))
     alive = scale > 0
     c = np.divide(covariance, scale, out=np.zeros_like(covariance), where=alive)
     relative = np.divide(q_error, q, out=np.zeros_like(q), where=q > 0)
-    bound = np.divide(error, scale, out=np.zeros_like(error), where=alive)
+    bound = np.divide(error, scale, out=np.ones_like(error), where=alive)
     bound += np.abs(c) * (relative[:, None] + relative) / 2 + 4 * EPS
     np.fill_diagonal(c, 1.0)
     np.fill_diagonal(bound, 0.0)
@@ -357,7 +361,7 @@ def _passed_on(phi, found, c, c_error, q, q_error, upper) -> np.ndarray:
     # On the diagonal c = 1 is exact. Elsewhere both kernels are power series in c whose absolute coefficients add up
     # to at most sqrt(f(1) g(1)): a convex function, whose slope at |c| is below that of the chord from |c| to 1.
     at_one = found[:2, first == second]
-    whole = np.sqrt(at_one[:, first] * at_one[:, second])
+    whole = np.sqrt(at_one[:, first]) * np.sqrt(at_one[:, second])
     rest = np.maximum(whole - np.abs(found[:2]), 0.0) + 4 * EPS * whole
     by_correlation = rest * np.minimum(c_error / np.maximum(1 - np.abs(c), EPS), 1.0)
     return found[2:] + by_length + np.where(c_error > 0, by_correlation, 0.0)

@@ -197,3 +197,21 @@ def test_result_is_frozen_and_plain():
     with pytest.raises(AttributeError):
         found.bulk = 1.0
     assert np.isfinite(list(found.errors.values())).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_lengths_below_double_precision():
+    """Linear, sigma_b = 0: the tangent kernel of many layers is sum_l sigma_w^{2l} of the biases' own entries."""
+    setting = {"depth": 100, "width": 50, "samples": 20, "overlap": 0.3}
+    found = mf.fisher_statistics("linear", 0.01, 0.0, biases=True, **setting)
+    assert abs(found.lambda_max - 1 / (1 - 1e-4)) <= found.errors["lambda_max"] <= 1e-13
+    bound = mf.fisher_bound("linear", 0.01, 0.0, weights="orthogonal", **setting)
+    assert abs(bound.layerwise - 1 / (1 - 1e-4)) <= bound.errors["layerwise"] <= 1e-7
+    with pytest.raises(mf.InvalidParameterError, match=r"depth must be smaller .* from layer 76 on, got 100"):
+        mf.fisher_statistics("relu", 0.01, 0.0, depth=100, width=50, samples=20, biases=True)
+
+
+@pytest.mark.filterwarnings("error")
+def test_gradients_that_overflow_are_refused_without_a_warning():
+    with pytest.raises(mf.InvalidParameterError, match="keep squared gradients below 1e\\+150, got inf"):
+        mf.fisher_statistics("tanh", 1e3, 0.0, depth=130, width=10, samples=5, biases=True)

@@ -48,6 +48,13 @@ def test_vectors_too_long_are_refused():
     assert abs(found[0] - 1.3 * math.sqrt(0.5)) <= 1e-8
 
 
+def test_vectors_of_no_length():
+    """What falls below double precision has the slopes of short vectors."""
+    for phi in (RELU, TANH):
+        (none, _), (short, error) = (output_jacobian_norms(phi, 0.5, np.full(2, q), aspect=0.1) for q in (0.0, 1e-30))
+        assert (np.abs(none - short) <= error).all()
+
+
 def test_linear_orthogonal_products_keep_lengths():
     found, _ = output_jacobian_norms(LINEAR, 1.0, np.ones(5), aspect=0.1, weights="orthogonal")
     np.testing.assert_allclose(found, 1.0, atol=1e-8)

@@ -187,3 +187,14 @@ def test_layer_widths():
     assert layer_widths((5, 6, 7), 2).tolist() == [5, 6, 7]
     with pytest.raises(mf.InvalidParameterError, match="must be >= 1"):
         layer_widths(0, 2)
+
+
+@pytest.mark.filterwarnings("error")
+def test_correlations_of_very_short_vectors():
+    """ReLU knows no scale: 70 layers that end at lengths of 1e-304 have the slopes of 70 that keep theirs."""
+    gram = [[0.5, 0.25], [0.25, 0.5]]
+    short, kept = (layer_kernels("relu", gram, sigma_w, 0.0, depth=70) for sigma_w in (0.01, 2**0.5))
+    assert 0 < short.covariances[-1, 0, 0] < 1e-300
+    doubt = short.errors["slopes"] + kept.errors["slopes"]
+    assert (np.abs(short.slopes - kept.slopes) <= doubt).all()
+    assert doubt.max() <= 1e-10
