@@ -90,6 +90,6 @@ def segments_of(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return segment.astype(np.int64), 2 * (position - segment) - 1
 
 
-def segment_nodes(segment: int) -> np.ndarray:
-    """The lengths (LENGTH_NODES,) at which functions are evaluated on a segment."""
-    return np.exp(SEGMENT * (segment + 0.5 + 0.5 * chebyshev_nodes(LENGTH_NODES)))
+def segment_nodes(segment: int, n: int = LENGTH_NODES) -> np.ndarray:
+    """The lengths (n,) at which functions are evaluated on a segment."""
+    return np.exp(SEGMENT * (segment + 0.5 + 0.5 * chebyshev_nodes(n)))

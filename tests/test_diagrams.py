@@ -205,3 +205,15 @@ def test_where_phi_turns_too_often_only_the_correlation_is_missing():
         mf.fixed_point(phi, sigma_w, 3.0)
     assert abs(caught.value.partial - diagram.q_star[0, 1]) <= 2 * diagram.error[0, 1]
     agrees(diagram, 0, 0, mf.fixed_point(phi, 0.9, 3.0))
+
+
+@pytest.mark.parametrize("phi", ["exp(x)", "sinh(x)"])
+def test_fast_growth_is_followed(phi):
+    """V grows by six orders of magnitude over a segment of the interpolant in ln q."""
+    sigma_w, sigma_b = [0.03, 0.06, 0.1], [1.1, 1.5]
+    diagram = mf.phase_diagram(phi, sigma_w, sigma_b)
+    for row, column in np.ndindex(2, 3):
+        points = mf.fixed_points(phi, sigma_w[column], sigma_b[row])
+        assert diagram.n_fixed_points[row, column] == len(points)
+        if points:
+            assert abs(diagram.q_star[row, column] / points[0].q_star - 1) <= 1e-12

@@ -253,3 +253,18 @@ def test_infinite_moments_are_refused(monkeypatch):
     steep = mf.Nonlinearity.from_callable(lambda x: np.exp(x**2), lambda x: 2 * x * np.exp(x**2))
     with pytest.raises(mf.NonlinearityError, match="infinite"):
         entry(steep, window=((0.1, 1.0), (0.0, 1.0)), start=(0.5, 0.1))
+
+
+@pytest.mark.parametrize("phi", ["exp(x)", "sinh(x)", "exp(0.3*x)", "softshrink", "tanh(x-5)"])
+def test_tables_hold_all_over_their_segments(phi):
+    """V and mu_1 against their integrals, also where they grow by many orders of magnitude; no longer table is kept."""
+    nonlinearity = mf.as_nonlinearity(phi)
+    first, segments = tables._lengths(nonlinearity)
+    assert first + len(segments) >= 1, "q = 1 is within"
+    for number, table in enumerate(segments, start=first):
+        place = np.linspace(-0.97, 0.93, 5)
+        q = np.exp(2 * number + 1 + place)
+        exact = mf.moments(nonlinearity, q)
+        found = np.polynomial.chebyshev.chebval(place, np.asarray(table).T)
+        for values, truth in ((found[0], exact.V), (found[1], exact.mu_1)):
+            assert (np.abs(values - truth) <= 2e-9 * np.maximum(truth, 1e-3 * np.minimum(q, 1))).all()

@@ -20,8 +20,8 @@ import numpy as np
 from meanfield.dual_kernels import series
 from meanfield.errors import NonlinearityError
 from meanfield.explorer.lines import Window, line_columns
-from meanfield.gaussian_moments import evaluate
-from meanfield.interpolation import SEGMENT
+from meanfield.gaussian_moments import evaluate, scan
+from meanfield.interpolation import LENGTH_NODES, SEGMENT, chebyshev_polynomials
 from meanfield.length_interpolants import length_table
 from meanfield.length_search import reached_lengths
 from meanfield.near_diagonal import rough_chord_and_product
@@ -33,7 +33,9 @@ LENGTHS = range(-10, 8)  # segments of ln q: q from 2e-9 to 9e6
 CORRELATIONS = range(-4, 3)  # q from 3e-4 to 400
 NEAR = 0.25  # the angle below which 512 terms of Mehler's series may not be enough
 RINGS = (math.pi / 2, NEAR, 0.0)
+NODES_LENGTH = (LENGTH_NODES, 2 * LENGTH_NODES)
 NODES_Q, NODES_NEAR, NODES_FAR = (5, 9, 17), (9, 17), 33
+TOLD = 1e-9  # of V and mu_1
 RESOLVED = 3e-10  # of chord, relative to its largest
 NEGLIGIBLE = {"lengths": 2e-15, "chords": 1e-12}  # coefficients left out, relative to the largest
 
@@ -61,16 +63,35 @@ def tables(phi: Nonlinearity, window: Window) -> dict[str, Any]:
 
 
 def _lengths(phi: Nonlinearity) -> tuple[int, list[np.ndarray]]:
-    """The first segment and the tables of the longest run of segments where both moments are finite, around q = 1."""
-    found = {s: table for s in LENGTHS if (table := length_table(phi, s)) is not None}
+    """The first segment and the tables of the longest run of segments that tell the moments, around q = 1."""
+    found = {s: table for s in LENGTHS if (table := _length_table(phi, s)) is not None}
     if 0 not in found and -1 not in found:
-        raise NonlinearityError(f"{phi.name}: E phi^2 or E phi'^2 is infinite around q = 1")
+        raise NonlinearityError(
+            f"{phi.name}: E phi^2 or E phi'^2 is infinite around q = 1, or grows too fast for a table"
+        )
     low = high = 0 if 0 in found else -1
     while low - 1 in found:
         low -= 1
     while high + 1 in found:
         high += 1
     return low, [found[s] for s in range(low, high + 1)]
+
+
+def _length_table(phi: Nonlinearity, segment: int) -> np.ndarray | None:
+    """Coefficients that give V and mu_1 to TOLD all over the segment; None where they grow too fast for that."""
+    place = np.linspace(-1.0, 1.0, 9)
+    q = np.exp(SEGMENT * (segment + 0.5 + 0.5 * place))
+    for n in NODES_LENGTH:
+        table = length_table(phi, segment, n)
+        if table is None:
+            return None
+        V, mu_1 = scan(phi, q)[:2]
+        found = table[:2] @ chebyshev_polynomials(place, n).T
+        # Beside q itself a V or q mu_1 below a thousandth of it matters less.
+        least = np.array([np.maximum(V, 1e-3 * q), np.maximum(mu_1, 1e-3)])
+        if (np.abs(found - [V, mu_1]) <= TOLD * least).all():
+            return table
+    return None
 
 
 def _needed(phi: Nonlinearity, window: Window) -> tuple[int, int]:
