@@ -326,8 +326,8 @@ def _tail(state: State, mass_at_zero: float) -> Tail:
     dm_dt = -(state.M[0] ** 2) / state.slope[0]
     found = [UNKNOWN_TAIL]
     mass, density = float(left.real - math.pi / 3 * dm_dt.imag), max(0.0, -left.imag / math.pi)
-    # In the midst of the spectrum the expansion says nothing, and its sum may have any sign.
-    if mass > 0:
+    # In the midst of the spectrum the expansion says nothing, and its sum may be any number.
+    if 0 < mass < 1:
         # The first term left out is 7 pi^4/45 times the fourth derivative.
         found.append(Tail(mass, density / mass, 15.2 * (density / mass) ** 4 * mass))
     rate = -cmath.phase(left) / math.pi
@@ -336,5 +336,5 @@ def _tail(state: State, mass_at_zero: float) -> Tail:
         found.append(Tail(density / rate, rate, off * density / rate))
     best = min(found, key=lambda tail: tail.error)
     # What is both negligible and of no clear slope is rounding.
-    negligible = abs(left) <= NEGLIGIBLE_MASS and not best.error <= CLEAR * best.mass
+    negligible = abs(left) <= NEGLIGIBLE_MASS and not best.error < CLEAR * best.mass
     return NO_TAIL if negligible else best

@@ -173,6 +173,8 @@ class _Chain:
         with np.errstate(invalid="ignore"):
             slope = state.slope.real * state.N_slope[self._reference[index]].real
             known = np.abs(state.slope.real) > KNOWN * state.slope_size
+            # All is real here and N grows with w, but for rounding next to the end of a law that holds next to no mass.
+            known &= (np.abs(state.slope.imag) < np.abs(state.slope.real)) & (state.N_slope.real > 0).all(axis=0)
         return np.where(np.abs(turns) < 1e-6, np.where(known, slope, -0.0), np.nan)
 
     def _grid(self, index: int) -> tuple[np.ndarray, np.ndarray]:
