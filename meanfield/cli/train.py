@@ -4,7 +4,7 @@ import click
 
 from meanfield.cli.long_runs import announce, epoch_bar, folder_options, kept_in
 from meanfield.cli.options import IMAGES, declare, phi_argument, seed_option
-from meanfield.cli.output import Answer, deliver, echo, print_table
+from meanfield.cli.output import Answer, deliver, print_table
 
 SHOWN = (
     "train_loss",
@@ -94,8 +94,6 @@ def command(phi, folder, resume, max_memory, as_json, output, **settings) -> int
         print_table(
             ("epoch", *SHOWN), rows, title=f"{nonlinearity.name}, {config.manifold}, q_star = {config.q_star:g}"
         )
-        if record.status == "diverged":
-            echo(f"The loss stopped being finite in epoch {record.epochs[-1]}: lower the rates.")
 
     def figure():
         from meanfield.plotting import training_figure
@@ -113,7 +111,10 @@ def command(phi, folder, resume, max_memory, as_json, output, **settings) -> int
         seed=config.seed,
     )
     deliver("train", answer, as_json=as_json, output=output)
-    return 3 if record.status == "diverged" else 0
+    if record.status == "diverged":
+        click.echo(f"The loss stopped being finite in epoch {record.epochs[-1]}: lower the rates.", err=True)
+        return 3
+    return 0
 
 
 def _cell(value: float) -> str:

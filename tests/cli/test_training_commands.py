@@ -86,12 +86,13 @@ def test_train_resumes_and_keeps_no_path(terminal, tmp_path):
     assert "config.seed" in message
 
 
-def test_divergence_is_exit_code_3_with_the_record(terminal):
+def test_divergence_is_exit_code_3_with_the_record(terminal, tmp_path):
     words = (*TRAIN, "--optimiser", "sgd", "--loss", "squared", "--readout-rate", 1e200)
     record = terminal.json(*words, code=3)
     assert record["status"] == "diverged"
     assert record["train_loss"][-1] is None
-    assert "lower the rates" in terminal.ok(*words, code=3).stdout
+    for more in ((), ("--output", tmp_path / "diverged.png")):
+        assert "The loss stopped being finite in epoch 1: lower" in terminal.ok(*words, *more, code=3).stderr
 
 
 @pytest.mark.parametrize(
