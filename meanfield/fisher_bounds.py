@@ -39,6 +39,7 @@ class FisherBound(Result):
         inputs of one network.
     odd : bool
         Is phi odd, as the theorem assumes? Where it is not, `paper` is outside its assumptions, covered or not.
+        It also takes the first layer's Jacobian for the largest; `scope` names in words what fails.
     mean_input : float
         |E x^0|, which decides the theorem's branch: the first one up to 1.
     jacobian : array (depth + 1,)
@@ -75,9 +76,24 @@ class FisherBound(Result):
 
     @property
     def scope(self) -> str:
-        """What `paper` is worth, in words: does the theorem's assumption hold, and where does its value lie?"""
+        """What `paper` is worth, in words: do the theorem's assumptions hold, and where does its value lie?"""
+        return self.scope_beside(0.0)
+
+    def scope_beside(self, measured: float) -> str:
+        """The same, with a measured largest eigenvalue."""
+        exceeded = self.paper < measured
         place = "at least the layerwise bound" if self.covered else "below the layerwise bound"
-        return place if self.odd else f"phi is not odd: outside its assumptions; {place}"
+        if exceeded:
+            place = f"{'' if self.covered else place + ', '}below the measured value"
+        if not self.odd:
+            failing = "phi is not odd"
+        elif self.covered and not exceeded:
+            return place
+        elif self.jacobian[0] < (1 - 1e-3) * self.jacobian.max():
+            failing = "gradients vanish towards the first layer"
+        else:
+            failing = "activations have means over the inputs"
+        return f"{failing}: outside its assumptions; {place}"
 
 
 def stable_steps(statistics: FisherStatistics, bound: FisherBound | None, measured=None) -> dict[str, float]:

@@ -180,7 +180,13 @@ def test_regimes():
     relu = mf.fisher_bound("relu", math.sqrt(2), 0.0, **SETTING)
     assert not relu.odd
     assert relu.scope == "phi is not odd: outside its assumptions; below the layerwise bound"
-    assert bound(1e-4, 0.0).scope == "at least the layerwise bound"
+    holds = bound(1e-4, 0.0)
+    assert holds.scope == holds.scope_beside(holds.paper) == "at least the layerwise bound"
+    means = "activations have means over the inputs: outside its assumptions; below the"
+    assert holds.scope_beside(1.01 * holds.paper) == f"{means} measured value"
+    assert bound(0.5, 0.0).scope == f"{means} layerwise bound"
+    shrinking = mf.fisher_bound("tanh", 0.5, 0.1, **SETTING)
+    assert shrinking.scope.startswith("gradients vanish towards the first layer: outside its assumptions; below")
 
 
 def test_second_moments_of_features():

@@ -67,7 +67,7 @@ class _Setup:
     help="Their law.",
 )
 @click.option("--input-norm", type=float, help="|x|^2/dimension; by default so that the first layer is at q_star.")
-@click.option("--overlap", type=float, default=0.0, show_default=True, help="x.y/(|x||y|) of two inputs.")
+@click.option("--overlap", type=float, default=0.0, show_default=True, help="x.y/(|x||y|) of two inputs, in [0, 1].")
 @click.option("--momentum", type=float, default=0.0, show_default=True, help="Of the gradient steps.")
 @click.option("--simulate", is_flag=True, help="Measure networks too.")
 @click.option("--networks", type=int, default=8, show_default=True, help="How many.")
@@ -85,8 +85,10 @@ def command(
     scatter" draws it against the Jacobian over many networks.
     """
     import meanfield as mf
+    from meanfield.arguments import scalar
     from meanfield.cli.defaults import input_norm as fitting_norm
 
+    scalar("overlap", overlap, low=0.0, high=1.0)  # that of the bound and of networks, the narrower one
     nonlinearity = mf.as_nonlinearity(phi)
     point, q = _point(nonlinearity, **at)
     norm = input_norm if input_norm is not None else fitting_norm(**point, q=1.0 if q is None else q)
@@ -243,13 +245,13 @@ def _rows(statistics, bound, measured) -> list[list[str]]:
         karakida += f" ± {statistics.errors['lambda_max'] / 4:.2g}"  # of four standard errors
     rows = [["Karakida's mean-field value", karakida, "mean over the outliers" if linear else "mean of the largest"]]
     if bound is not None:
-        rows += _bound_rows(bound)
+        rows += _bound_rows(bound, 0.0 if measured is None else measured.outliers[:, 0].mean())
     return rows if measured is None else [*rows, *_measured_rows(measured, linear)]
 
 
-def _bound_rows(bound) -> list[list[str]]:
+def _bound_rows(bound, measured: float) -> list[list[str]]:
     return [
-        ["Sokol and Park's theorem", f"{bound.paper:.6g}", bound.scope],
+        ["Sokol and Park's theorem", f"{bound.paper:.6g}", bound.scope_beside(measured)],
         ["layerwise bound, mean field", f"{bound.layerwise:.6g}", "estimates a bound that always holds"],
     ]
 

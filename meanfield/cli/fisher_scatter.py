@@ -139,8 +139,8 @@ class _Place:
         nonlinear = verify.fisher_setting(phi, point.sigma_w, point.sigma_b, **common)
         return cls(q_star, nonlinear, verify.fisher_setting("linear", 1.0, 0.0, **common))
 
-    def bound(self) -> dict[str, Any]:
-        """What mean-field theory says of the nonlinear networks; of unbounded slopes, why there is no bound."""
+    def bound(self, measured: float) -> dict[str, Any]:
+        """Mean-field theory of the nonlinear networks, beside their measured mean; of unbounded slopes, why none."""
         import meanfield as mf
 
         law = self.nonlinear
@@ -160,7 +160,8 @@ class _Place:
             )
         except mf.NonlinearityError as error:
             return {"paper": math.nan, "layerwise": math.nan, "covered": False, "odd": True, "scope": str(error)}
-        return {name: getattr(found, name) for name in ("paper", "layerwise", "covered", "odd", "scope")}
+        named = {name: getattr(found, name) for name in ("paper", "layerwise", "covered", "odd")}
+        return {**named, "scope": found.scope_beside(measured)}
 
 
 def _overlap(inputs) -> float:
@@ -194,16 +195,17 @@ def _record(name: str, source: str, shape: dict[str, int], readout: str, points,
 
 def _summary(index: int, point: _Place, found) -> dict[str, Any]:
     nonlinear, linear = found.setting == index, found.setting == index + 1
+    measured = float(found.lambda_max[nonlinear].mean())
     return {
         "q_star": point.q_star,
         "sigma_w": point.nonlinear.sigma_w,
         "sigma_b": point.nonlinear.sigma_b,
-        "lambda_max": float(found.lambda_max[nonlinear].mean()),
+        "lambda_max": measured,
         "sigma_max_squared": float(found.sigma_max_squared[nonlinear].mean()),
         "lambda_max_linear": float(found.lambda_max[linear].mean()),
         "sigma_max_squared_linear": float(found.sigma_max_squared[linear].mean()),
         "layerwise_of_networks": float(found.layerwise[nonlinear].mean()),
-        **point.bound(),
+        **point.bound(measured),
     }
 
 

@@ -41,7 +41,7 @@ def fisher_section(
         ("", "λ", "what it is"),
         [
             ("Karakida", f"{statistics.lambda_max:.6g}", "mean-field value, mean over the outliers"),
-            ("theorem", f"{bound.paper:.6g}", f"of Sokol and Park; {bound.scope}"),
+            ("theorem", f"{bound.paper:.6g}", f"of Sokol and Park; {bound.scope_beside(tops.mean())}"),
             ("layerwise bound", f"{bound.layerwise:.6g}", "mean-field estimate of the last line"),
             ("measured", f"{tops.mean():.6g}", f"the largest, mean of {len(tops)} networks"),
             ("layerwise bound", f"{measured.layerwise.mean():.6g}", "of these networks; it holds for each"),

@@ -83,6 +83,16 @@ def test_what_the_theorem_is_worth(terminal):
     assert "phi is not odd: outside its assumptions; below" in terminal.ok("fisher", "relu", *relu).stdout
 
 
+def test_a_theorem_below_what_is_measured_says_so(terminal):
+    words = ("--q-star", 0.5, "--depth", 5, "--width", 60, "--samples", 30, "--overlap", 0.5, "--weights", "gaussian")
+    text = " ".join(terminal.ok("fisher", "tanh", *words, "--simulate", "--networks", 3).stdout.split())
+    why = "activations have means over the inputs: outside its assumptions; below the layerwise bound"
+    assert f"{why}, below the measured value" in text
+    alone = " ".join(terminal.ok("fisher", "tanh", *words).stdout.split())
+    assert why in alone
+    assert "below the measured value" not in alone
+
+
 def test_every_readout_weight_law_and_point(terminal):
     soft = terminal.json("fisher", "tanh", *SMALL, "--readout", "softmax", "--weights", "gaussian")
     assert soft["bound"]["output_curvature"] < 0.5
@@ -177,7 +187,8 @@ def test_scatter(terminal, tmp_path):
     nonlinear = np.array(networks["kind"]) == "nonlinear"
     rho = np.corrcoef(np.array(networks["sigma_max_squared"])[nonlinear], np.array(networks["lambda_max"])[nonlinear])
     assert abs(record["pearson"]["rho"] - rho[0, 1]) <= 1e-9
-    assert high["scope"] == "below the layerwise bound"
+    means = "activations have means over the inputs: outside its assumptions; below the layerwise bound"
+    assert high["scope"] == means
     assert record["pearson"]["low"] < record["pearson"]["rho"] < record["pearson"]["high"]
 
     kept = sorted(path.name for path in folder.glob("*.cell"))
@@ -236,7 +247,9 @@ def test_scatter_says_what_it_takes(terminal):
         (["tanh", "--q-star", "0.1", "--sigma-b", "0.1"], "without --sigma-b"),
         (["tanh", "--sigma-w", "1"], "--sigma-b"),
         (["tanh", "--depth", "0"], "depth must be >= 1"),
-        (["tanh", "--overlap", "2"], "overlap must be in"),
+        (["tanh", "--overlap", "2"], "overlap must be in [0, 1], got 2.0"),
+        (["tanh", "--overlap", "-0.02"], "overlap must be in [0, 1], got -0.02"),
+        (["tanh", "--overlap", "-0.001"], "overlap must be in [0, 1], got -0.001"),
         (["tanh", "--readout", "softmax", "--outputs", "1"], "outputs must be >= 2"),
         (["tanh", "--simulate", "--networks", "0"], "networks must be >= 1"),
         (["scatter", "--q-star", "a"], "must be numbers"),
