@@ -7,7 +7,7 @@ import numpy as np
 
 from meanfield.arguments import choice, integer, scalar
 from meanfield.errors import InvalidParameterError
-from meanfield.neural_kernels import layer_kernels, layer_widths, tangent
+from meanfield.neural_kernels import SHORTEST, layer_kernels, layer_widths, tangent
 from meanfield.quadrature import EPS
 from meanfield.results import Result
 from meanfield.softmax_fisher import WeighedSpectrum, softmax_fisher
@@ -159,8 +159,8 @@ def fisher_statistics(
             f"sigma_w and depth must keep squared gradients below {LARGEST_PRODUCT:g}, got {own:.3g} "
             f"at sigma_w = {float(sigma_w):.6g}, depth = {layers}"
         )
-    if doubt > LOST * own and kernels.covariances[-1, 0, 0] == 0:
-        layer = 1 + int(np.argmax(kernels.covariances[:, 0, 0] == 0))
+    if doubt > LOST * own and kernels.covariances[-1, 0, 0] < SHORTEST:
+        layer = 1 + int(np.argmax(kernels.covariances[:, 0, 0] < SHORTEST))
         raise InvalidParameterError(
             f"depth must be smaller at sigma_w = {float(sigma_w):.6g}, where lengths fall below double precision and "
             f"correlations of inputs are lost from layer {layer} on, got {layers}"

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 PARAMETERIZATIONS = ("ntk", "standard")
-LEAST = float(np.finfo(np.float64).smallest_subnormal)  # what a length below double precision is wrong by
+SHORTEST = float(np.finfo(np.float64).tiny)  # of lengths; below, digits are lost
 _STEP = 1e-6  # relative change of all lengths that measures how errors of lengths pass on
 
 
@@ -276,7 +276,7 @@ def kernels_from(phi, covariance: np.ndarray, sigma_w, sigma_b, *, depth, produc
             target[upper] = target.T[upper] = bounds
         covariances[layer + 1] = variance_w * activations[layer + 1] + variance_b
         covariance_error[layer + 1] = (
-            variance_w * activation_error[layer + 1] + 2 * EPS * np.abs(covariances[layer + 1]) + LEAST
+            variance_w * activation_error[layer + 1] + 2 * EPS * np.abs(covariances[layer + 1]) + EPS * SHORTEST
         )
     return LayerKernels(
         covariances=covariances,
@@ -331,12 +331,12 @@ def _merged(q: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _correlations(covariance, error, q, q_error) -> tuple[np.ndarray, np.ndarray]:
-    """Correlations and their error bounds; 0 +- 1 where a length is 0, exactly 1 on the diagonal."""
+    """Correlations and their error bounds; 0 +- 1 where lengths are lost or 0, exactly 1 on the diagonal."""
     with np.errstate(over="ignore"):
         squares = np.outer(q, q)
     kept = (squares >= 1e-290) & (squares < np.inf)  # there equal lengths give their own, without rounding
     scale = np.where(kept, np.sqrt(squares), np.outer(np.sqrt(q), np.sqrt(q)))
-    alive = scale > 0
+    alive = scale >= SHORTEST
     c = np.divide(covariance, scale, out=np.zeros_like(covariance), where=alive)
     relative = np.divide(q_error, q, out=np.zeros_like(q), where=q > 0)
     bound = np.divide(error, scale, out=np.ones_like(error), where=alive)

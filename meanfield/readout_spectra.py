@@ -13,6 +13,7 @@ from meanfield.errors import InvalidParameterError, NonlinearityError
 from meanfield.freeprob.laws import Law
 from meanfield.freeprob.pushforward import gaussian_pushforward
 from meanfield.gaussian_moments import evaluate
+from meanfield.neural_kernels import SHORTEST
 from meanfield.nonlinearity import Nonlinearity
 from meanfield.weights import ENSEMBLES
 
@@ -22,7 +23,6 @@ _LOG_M_STEP = 0.05
 _LOWEST_LOG_M, _HIGHEST_LOG_M = -24.0, 24.0  # the lowest relative to that of the smallest E phi'^2, where that is < 1
 _ABOVE = np.arange(-36.0, 60.0, 0.2)  # ln(w/top - 1)
 _MOST_LAWS = 12
-_SHORT = float(np.finfo(np.float64).tiny)  # below this length slopes have their law at 0
 _LONG, _LOST = 1e12, 1e-8  # from such lengths on slopes may be too rare for the law, which then lacks some of E phi'^2
 
 
@@ -70,7 +70,7 @@ def output_jacobian_norms(
     .. [1] Pennington et al., arXiv:1802.09979, section 3.
     """
     choice("weights", weights, ENSEMBLES)
-    groups, members = _groups(np.maximum(np.asarray(q, dtype=np.float64), _SHORT))
+    groups, members = _groups(np.maximum(np.asarray(q, dtype=np.float64), SHORTEST))  # below, slopes have their law at 0
     laws = [_law(phi, length) for length in groups]
     smallest = min([law.mean / law.top for law in laws if law.mean > 0 and law.top < math.inf], default=1.0)
     log_m = np.arange(_LOWEST_LOG_M + math.log(smallest), _HIGHEST_LOG_M, _LOG_M_STEP)

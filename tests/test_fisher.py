@@ -207,8 +207,8 @@ def test_lengths_below_double_precision():
     assert abs(found.lambda_max - 1 / (1 - 1e-4)) <= found.errors["lambda_max"] <= 1e-13
     bound = mf.fisher_bound("linear", 0.01, 0.0, weights="orthogonal", **setting)
     assert abs(bound.layerwise - 1 / (1 - 1e-4)) <= bound.errors["layerwise"] <= 1e-7
-    with pytest.raises(mf.InvalidParameterError, match=r"depth must be smaller .* from layer 76 on, got 100"):
-        mf.fisher_statistics("relu", 0.01, 0.0, depth=100, width=50, samples=20, biases=True)
+    with pytest.raises(mf.InvalidParameterError, match=r"depth must be smaller .* from layer 72 on, got 75"):
+        mf.fisher_statistics("relu", 0.01, 0.0, depth=75, width=50, samples=20, biases=True)
 
 
 @pytest.mark.filterwarnings("error")
