@@ -70,7 +70,7 @@ def output_jacobian_norms(
     .. [1] Pennington et al., arXiv:1802.09979, section 3.
     """
     choice("weights", weights, ENSEMBLES)
-    groups, members = _groups(np.maximum(np.asarray(q, dtype=np.float64), SHORTEST))  # below, slopes have their law at 0
+    groups, members = _groups(np.maximum(np.asarray(q, dtype=np.float64), SHORTEST))  # shorter: the law at 0
     laws = [_law(phi, length) for length in groups]
     smallest = min([law.mean / law.top for law in laws if law.mean > 0 and law.top < math.inf], default=1.0)
     log_m = np.arange(_LOWEST_LOG_M + math.log(smallest), _HIGHEST_LOG_M, _LOG_M_STEP)
