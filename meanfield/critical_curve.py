@@ -119,11 +119,15 @@ def _crossings(phi: Nonlinearity, line: Line, q: np.ndarray, values: np.ndarray,
     return found
 
 
+def _lengths_far_out(phi: Nonlinearity) -> np.ndarray:
+    return np.array([profile(phi).q[-1], *FAR])
+
+
 @functools.lru_cache(maxsize=256)
 def _far_values(phi: Nonlinearity, function: Line) -> np.ndarray:
     """The function at the end of the profile and at the lengths FAR beyond; nan where it is not defined there."""
     with np.errstate(all="ignore"):
-        return function(phi, np.array([profile(phi).q[-1], *FAR]))
+        return function(phi, _lengths_far_out(phi))
 
 
 def values_far_out(phi: Nonlinearity, name: str) -> np.ndarray:
@@ -131,7 +135,7 @@ def values_far_out(phi: Nonlinearity, name: str) -> np.ndarray:
     variance = _far_values(phi, _variance)
     with np.errstate(invalid="ignore"):
         sigma_b = np.sqrt(variance)
-    values = {"sigma_b": sigma_b, "sigma_w": _far_values(phi, _sigma_w), "q_star": np.array([profile(phi).q[-1], *FAR])}
+    values = {"sigma_b": sigma_b, "sigma_w": _far_values(phi, _sigma_w), "q_star": _lengths_far_out(phi)}
     return np.where(np.isfinite(sigma_b), values[name], np.nan)
 
 
@@ -143,7 +147,7 @@ def _far_crossings(phi: Nonlinearity, function: Line, target: float) -> list[flo
     def excess(t: float) -> float:
         return float(function(phi, np.exp([t]))[0] / target) - 1
 
-    values, lengths = _far_values(phi, function), [profile(phi).q[-1], *FAR]
+    values, lengths = _far_values(phi, function), _lengths_far_out(phi)
     above, known = values > target, np.isfinite(values)
     for i in np.flatnonzero((above[:-1] != above[1:]) & known[:-1] & known[1:])[:1]:
         low, high = math.log(lengths[i]), math.log(lengths[i + 1])

@@ -16,7 +16,7 @@ from meanfield.critical_curve import (
     stability_onset,
     values_far_out,
 )
-from meanfield.equilibria import is_stable
+from meanfield.equilibria import LOOSE, is_stable
 from meanfield.errors import (
     AccuracyWarning,
     InvalidParameterError,
@@ -295,7 +295,7 @@ def _line_at_lengths(phi: Nonlinearity, lengths: np.ndarray, name: str, target: 
         stable[i] = _is_stable(phi, float(q[i]), float(sigma_w[i]), float(alpha[i]), float(alpha_error[i]))
     status = np.array([Status.NO_CRITICAL_POINT] * q.size, dtype=object)  # np.full would make it an int
     status[known & ~finite] = Status.MOMENT_NOT_FINITE
-    loose = ~((sigma_w_error <= 1e-6 * sigma_w) & (q_error <= 1e-6 * q))
+    loose = ~((sigma_w_error <= LOOSE * sigma_w) & (q_error <= LOOSE * q))
     status[exists] = Status.EVERY_Q_FIXED if degenerate else Status.CONVERGED
     status[exists & loose] = Status.LOW_ACCURACY
 
@@ -340,13 +340,14 @@ def _move_errors(
     row, aim = (0, target) if name == "sigma_w" else (1, target**2)
     missed = np.abs(rows[row] - aim) + row_bounds[row]
     steps = np.where(moved, missed / changes[row] + EPS / 1e-4, 0.0)
-    row_bounds += 2 * steps * changes
+    with_it = 2 * steps * changes
+    row_bounds += np.where(np.isnan(with_it), np.inf, with_it)  # 0 x inf: nothing is known of q, so neither of these
     rows[row], row_bounds[row] = aim, np.where(moved, 0.0, missed)
     return 2e-4 * q * steps
 
 
 def _is_stable(phi: Nonlinearity, q: float, sigma_w: float, alpha: float, bound: float) -> bool:
-    if q > 0 and math.isfinite(bound) and not is_one(alpha, bound):
+    if q > 0 and not is_one(alpha, bound):
         return alpha < 1
     if critical_curve(phi).degenerate:
         return True

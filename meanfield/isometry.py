@@ -13,7 +13,7 @@ from meanfield.activations import CATALOGUE
 from meanfield.arguments import integer, scalar, sequence
 from meanfield.critical_curve import critical_curve
 from meanfield.criticality import CriticalPoint, critical_point, critical_points
-from meanfield.errors import NoCriticalPointError, Status, UnstableCriticalPointWarning
+from meanfield.errors import NoCriticalPointError, Status, UnstableCriticalPointWarning, warn
 from meanfield.expressions import as_nonlinearity
 from meanfield.jacobian import jacobian_spectrum
 from meanfield.layer_laws import slope_law
@@ -128,12 +128,11 @@ def _point_where(
         raise NoCriticalPointError(_nowhere_message(phi, q, values, wanted, words))
     point = next((p for p in found if p.stable), found[0])
     if not point.stable:
-        warnings.warn(
+        warn(
             f"{phi.name}: the critical point sigma_w = {point.sigma_w:.6g}, sigma_b = {point.sigma_b:.6g} with "
             f"{words(wanted)} is an unstable fixed point of the length map (q_star = {point.q_star:.6g}, "
             f"alpha = {point.alpha:.6g})",
             UnstableCriticalPointWarning,
-            stacklevel=3,
         )
     return point
 

@@ -554,4 +554,6 @@ def test_what_rounding_hides_does_not_repel(phi, sigma_b):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", mf.AccuracyWarning)
         warnings.simplefilter("error", mf.UnstableCriticalPointWarning)
-        assert mf.critical_point(phi, sigma_b=sigma_b).stable
+        point = mf.critical_point(phi, sigma_b=sigma_b)
+    assert point.stable
+    assert not any(math.isnan(bound) for bound in point.errors.values())

@@ -3,7 +3,7 @@
 import click
 
 from meanfield.cli.long_runs import folder_options, kept_in
-from meanfield.cli.options import Numbers, declare, refuse_ignored, simulation_options
+from meanfield.cli.options import checked_options, declare, refuse_ignored, simulation_options
 from meanfield.cli.output import Answer, deliver, echo, print_table
 from meanfield.cli.simulation_cost import announce_simulation
 
@@ -17,17 +17,7 @@ COLUMNS = ("name", "rejected", "rate", "low", "high", "expected")
 )
 @click.argument("phi", required=False)
 @click.option("--catalogue", is_flag=True, help="Instead: one check of every nonlinearity by name, in every phase.")
-@click.option("--sigma-w", type=float, help="Standard deviation of the weights times sqrt(fan_in); else critical.")
-@click.option("--sigma-b", type=float, default=0.05, show_default=True, help="Standard deviation of the biases.")
-@click.option("--q0", type=float, default=1.0, show_default=True, help="Variance of the first pre-activation.")
-@click.option("--c0", type=Numbers(float), default="0.5", show_default=True, help="Correlations of pairs of inputs.")
-@click.option(
-    "--quantities",
-    type=Numbers(str),
-    metavar="NAME,...",
-    help="What is compared, by default q,c,chi; also gradient, xi_q, xi_c, ntk, ntk_cosine, jacobian_moment, "
-    "mean_log_sigma, trace.",
-)
+@checked_options
 @click.option("--runs", type=int, default=100, show_default=True, help="Checks, each with networks of its own.")
 @simulation_options
 @folder_options("finished runs")

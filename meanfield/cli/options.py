@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -195,9 +195,35 @@ _SIMULATION = (
 )
 
 
+_CHECKED = (
+    click.option("--sigma-w", type=float, help="Standard deviation of the weights times sqrt(fan_in); else critical."),
+    click.option("--sigma-b", type=float, default=0.05, show_default=True, help="Standard deviation of the biases."),
+    click.option("--q0", type=float, default=1.0, show_default=True, help="Variance of the first pre-activation."),
+    click.option(
+        "--c0", type=Numbers(float), default="0.5", show_default=True, help="Correlations of pairs of inputs."
+    ),
+    click.option(
+        "--quantities",
+        type=Numbers(str),
+        metavar="NAME,...",
+        help="What is compared, by default q,c,chi; also gradient, xi_q, xi_c, ntk, ntk_cosine, jacobian_moment, "
+        "mean_log_sigma, trace.",
+    ),
+)
+
+
 def simulation_options(function: Callable) -> Callable:
     """The options of every command that simulates networks."""
-    for option in reversed(_SIMULATION):
+    return _with(_SIMULATION, function)
+
+
+def checked_options(function: Callable) -> Callable:
+    """The options of every command that holds a theory against networks: the point, the inputs, what is compared."""
+    return _with(_CHECKED, function)
+
+
+def _with(options: Sequence[Callable], function: Callable) -> Callable:
+    for option in reversed(options):
         function = option(function)
     return function
 

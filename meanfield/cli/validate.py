@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from meanfield.cli.long_runs import folder_options, kept_in
-from meanfield.cli.options import IMAGES, Numbers, declare, phi_argument, refuse_ignored, simulation_options
+from meanfield.cli.options import IMAGES, checked_options, declare, phi_argument, refuse_ignored, simulation_options
 from meanfield.cli.output import Answer, deliver, echo, print_table
 from meanfield.cli.simulation_cost import announce_simulation
 
@@ -25,17 +25,7 @@ WITHOUT_FIGURE = (".json", ".csv", ".npz", ".html")
     suffixes=(*WITHOUT_FIGURE, *IMAGES),
 )
 @phi_argument
-@click.option("--sigma-w", type=float, help="Standard deviation of the weights times sqrt(fan_in); else critical.")
-@click.option("--sigma-b", type=float, default=0.05, show_default=True, help="Standard deviation of the biases.")
-@click.option("--q0", type=float, default=1.0, show_default=True, help="Variance of the first pre-activation.")
-@click.option("--c0", type=Numbers(float), default="0.5", show_default=True, help="Correlations of pairs of inputs.")
-@click.option(
-    "--quantities",
-    type=Numbers(str),
-    metavar="NAME,...",
-    help="What is compared, by default q,c,chi; also gradient, xi_q, xi_c, ntk, "
-    "ntk_cosine, jacobian_moment, mean_log_sigma, trace.",
-)
+@checked_options
 @click.option(
     "--lengths",
     type=click.Choice(["free", "reset"]),

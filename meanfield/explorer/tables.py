@@ -79,17 +79,16 @@ def _lengths(phi: Nonlinearity) -> tuple[int, list[np.ndarray]]:
 
 def _length_table(phi: Nonlinearity, segment: int) -> np.ndarray | None:
     """Coefficients that give V and mu_1 to TOLD all over the segment; None where they grow too fast for that."""
+    if length_table(phi, segment) is None:
+        return None
     place = np.linspace(-1.0, 1.0, 9)
     q = np.exp(SEGMENT * (segment + 0.5 + 0.5 * place))
+    V, mu_1 = scan(phi, q)[:2]
+    # Beside q itself a V or q mu_1 below a thousandth of it matters less.
+    allowed = TOLD * np.array([np.maximum(V, 1e-3 * q), np.maximum(mu_1, 1e-3)])
     for n in NODES_LENGTH:
         table = length_table(phi, segment, n)
-        if table is None:
-            return None
-        V, mu_1 = scan(phi, q)[:2]
-        found = table[:2] @ chebyshev_polynomials(place, n).T
-        # Beside q itself a V or q mu_1 below a thousandth of it matters less.
-        least = np.array([np.maximum(V, 1e-3 * q), np.maximum(mu_1, 1e-3)])
-        if (np.abs(found - [V, mu_1]) <= TOLD * least).all():
+        if table is not None and (np.abs(table[:2] @ chebyshev_polynomials(place, n).T - [V, mu_1]) <= allowed).all():
             return table
     return None
 
