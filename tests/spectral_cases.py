@@ -1,4 +1,4 @@
-"""Networks of the whole catalogue, and what every spectrum has to fulfil."""
+"""Networks of the whole catalogue, spectra at critical points, and what every spectrum has to fulfil."""
 
 import warnings
 
@@ -7,7 +7,7 @@ import numpy as np
 import meanfield as mf
 from meanfield.errors import NoCriticalPointError, NoFixedPointError, UnstableCriticalPointWarning
 
-__all__ = ["networks_of", "spectrum_of", "wrong_integrals"]
+__all__ = ["critical", "networks_of", "spectrum_of", "wrong_integrals"]
 
 ATTEMPTS = ({"sigma_b": 0.1}, {"sigma_b": 0.0}, {"sigma_b": 0.5}, {"q_star": 100.0})
 PHASES = ("ordered", "chaotic", "critical")
@@ -45,6 +45,12 @@ def spectrum_of(phi: str, phase: str, depth: int, weights: str) -> mf.JacobianSp
         return mf.jacobian_spectrum(phi, sigma_w, sigma_b, depth=depth, weights=weights, q0=q0)
     except NoFixedPointError:
         return mf.jacobian_spectrum(phi, sigma_w, sigma_b, depth=depth, weights=weights, q0=1.0)
+
+
+def critical(phi: str, q: float, depth: int, weights: str) -> mf.JacobianSpectrum:
+    """At the critical point whose fixed length is q, the length of its input as well."""
+    (point,) = mf.critical_points(phi, q_star=q)
+    return mf.jacobian_spectrum(phi, point.sigma_w, point.sigma_b, depth=depth, weights=weights, q0=q)
 
 
 def wrong_integrals(spectrum: mf.JacobianSpectrum) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Spectra of J J^T against published values, closed forms, an independent solver and simulated networks."""
+"""Spectra of J J^T: densities against closed forms and an independent solver, methods, layers and arguments."""
 
 import itertools
 import json
@@ -6,7 +6,6 @@ import math
 import pickle
 import warnings
 
-import mpmath
 import numpy as np
 import pytest
 
@@ -16,111 +15,13 @@ from meanfield.errors import InvalidParameterError, NoFixedPointError, Nonlinear
 from meanfield.freeprob import FreeProduct, Spectrum, Wishart
 from meanfield.layer_laws import layer_laws, slope_law
 from tests import oracles_spectra as oracle
-from tests.spectral_cases import PHASES, spectrum_of, wrong_integrals
+from tests.spectral_cases import PHASES, critical, spectrum_of, wrong_integrals
 
 SLOPES = {
     "tanh": (lambda x: 1 / np.cosh(x) ** 2, ()),
     "sin": (np.cos, ()),
     "elu": (lambda x: np.where(x > 0, 1.0, np.exp(np.minimum(x, 0.0))), (0.0,)),
 }
-
-
-def critical(phi: str, q: float, depth: int, weights: str) -> mf.JacobianSpectrum:
-    (point,) = mf.critical_points(phi, q_star=q)
-    return mf.jacobian_spectrum(phi, point.sigma_w, point.sigma_b, depth=depth, weights=weights, q0=q)
-
-
-class TestEdges:
-    @pytest.mark.parametrize(
-        ("q", "edge"), [(1e-4, 1.0073), (9.2328e-4, 1.0688), (1 / 64, 2.5948), (0.5, 163.7), (8.0, 1498.7)]
-    )
-    def test_tanh_200_layers(self, q, edge):
-        """The five lengths of arXiv:1810.03785."""
-        spectrum = critical("tanh", q, 200, "orthogonal")
-        assert abs(spectrum.lambda_max / edge - 1) < 5e-5
-        assert spectrum.status is Status.CONVERGED
-
-    @pytest.mark.parametrize(
-        ("q", "digits"),
-        [(1e-4, "1.00730020428709700906549814549"), (1 / 64, "2.59476520505350913618462990955")],
-        ids=str,
-    )
-    def test_error_bound_is_honest(self, q, digits):
-        """30 digits by mpmath."""
-        spectrum = critical("tanh", q, 200, "orthogonal")
-        true = abs(mpmath.mpf(spectrum.lambda_max) - mpmath.mpf(digits))
-        assert true <= spectrum.error <= 1e-10
-
-    def test_mpmath_again(self):
-        exact = oracle.log_lambda_max(lambda x: mpmath.sech(x) ** 4, 0.5, 10, 2.2, digits=15)
-        assert abs(critical("tanh", 0.5, 10, "orthogonal").log_lambda_max - float(exact)) < 1e-11
-
-    def test_an_end_that_holds_next_to_no_mass_is_not_an_edge(self):
-        """silu' has its largest value at x = 2.4, 7.6 standard deviations away: rounding there is no gap."""
-        spectrum = critical("silu", 0.1, 4, "gaussian")
-        w, law = np.linspace(1.5, 3.0, 30_001), slope_law(mf.as_nonlinearity("silu"), 0.1)
-        x, weights = np.polynomial.hermite_e.hermegauss(60)
-        slopes = mf.as_nonlinearity("silu").derivative(math.sqrt(0.1) * x) ** 2
-        M = np.array([weights @ (slopes / (each - slopes)) for each in w]) / weights.sum()
-        # S = (w M/(1 + M))^-1 of each layer and 1/(1 + M) of each matrix: z = w^4 M^3 (1 + M).
-        log_z = 8 * math.log(spectrum.sigma_w) + 4 * np.log(w) + 3 * np.log(M) + np.log1p(M)
-        assert law.top < 1.5
-        assert abs(spectrum.log_lambda_max - log_z.min()) <= 1e-7
-        assert wrong_integrals(spectrum) == {}
-
-    def test_gaussian_edge_does_not_care_at_small_q(self):
-        assert critical("tanh", 1e-4, 200, "gaussian").lambda_max == pytest.approx(545.0, abs=0.05)
-        assert critical("linear", 1.0, 200, "gaussian").lambda_max == pytest.approx(545.0, abs=0.05)
-
-    @pytest.mark.parametrize("depth", [1, 7, 200, 10_000])
-    def test_linear(self, depth):
-        spectrum = mf.jacobian_spectrum("linear", 1.0, 0.0, depth=depth)
-        exact = (depth + 1) * math.log(depth + 1) - depth * math.log(depth)
-        assert abs(spectrum.log_lambda_max - exact) <= spectrum.errors["log_lambda_max"] < 1e-10
-        assert mf.jacobian_spectrum("linear", 1.0, 0.0, depth=depth, weights="orthogonal").atoms == ((1.0, 1.0),)
-
-    @pytest.mark.parametrize("depth", [2, 3, 50])
-    def test_relu_orthogonal(self, depth):
-        spectrum = mf.jacobian_spectrum("relu", math.sqrt(2), 0.0, depth=depth, weights="orthogonal")
-        exact = depth * math.log(depth) - (depth - 1) * math.log(depth - 1)
-        assert abs(spectrum.log_lambda_max - exact) < 1e-12
-        assert spectrum.atoms == ((0.0, 0.5),)
-        assert spectrum.status is Status.EVERY_Q_FIXED
-
-    def test_hard_tanh_top_atom(self):
-        """While L(1 - p) < 1 the largest eigenvalue is an atom, above the edge of the continuous part."""
-        spectrum = critical("hard_tanh", 0.2, 16, "orthogonal")
-        assert spectrum.lambda_max == pytest.approx(1.5080, abs=5e-5)
-        (zero, top) = spectrum.atoms
-        assert top.mass == pytest.approx(0.5944, abs=5e-5)
-        assert zero.location == 0
-        p = math.erf(1 / math.sqrt(0.4))
-        assert spectrum.intervals[0][1] == pytest.approx((1 - p) / p * 16**16 / 15**15, rel=1e-12)
-
-    def test_lower_edge(self):
-        """inf phi'^2 > 0 and orthogonal weights: nothing below; Gaussian weights reach 0."""
-        orthogonal, gaussian = (
-            mf.jacobian_spectrum("leaky_relu(slope=0.5)", 1.2, 0.0, depth=4, weights=weights, q0=1.0)
-            for weights in ("orthogonal", "gaussian")
-        )
-        assert gaussian.lambda_min == 0 < orthogonal.lambda_min
-        assert orthogonal.cdf(0.999 * orthogonal.lambda_min) == 0
-        assert orthogonal.density(1.01 * orthogonal.lambda_min) > 0
-
-    def test_empty_tails(self):
-        """SiLU: max phi'^2 is far out in the tail at small q; the edge is its image, the bulk ends before."""
-        spectrum = critical("silu", 0.01, 20, "orthogonal")
-        assert spectrum.status is Status.EMPTY_TAIL
-        assert spectrum.lambda_max > 1.3 * spectrum.bulk_max
-        assert spectrum.quantile(1 - 1e-9) < spectrum.bulk_max
-
-    def test_unbounded_slopes(self):
-        spectrum = mf.jacobian_spectrum("0.1*x**3", 0.5, 0.5, depth=2, weights="orthogonal", q0=0.5)
-        assert spectrum.lambda_max == math.inf
-        assert spectrum.status is Status.EMPTY_TAIL
-        assert abs(spectrum.moment(1) / spectrum.mean - 1) < 1e-8
-
-
 ENSEMBLES = ("gaussian", "orthogonal")
 CASES = [
     ("tanh", 2.5, 0.3),
@@ -321,90 +222,6 @@ class TestLayers:
         assert spectrum.atoms == ((0.0, 1.0),)
         assert spectrum.mean == spectrum.lambda_max == 0
         assert spectrum.cdf(0.0) == 1.0
-
-
-def simulated(phi: str, spectrum, q0: float, *, width: int, networks: int, shapes=None, readout=None, weights=None):
-    nonlinearity = mf.as_nonlinearity(phi)
-    sizes = shapes or [width] * (spectrum.depth + 1)
-    return np.array(
-        [
-            oracle.jacobian_eigenvalues(
-                nonlinearity.function,
-                nonlinearity.derivative,
-                spectrum.sigma_w,
-                spectrum.sigma_b,
-                q0,
-                shapes=sizes,
-                weights=weights or spectrum.weights,
-                readout=readout,
-                seed=seed,
-            )
-            for seed in range(networks)
-        ]
-    )
-
-
-def distance(spectrum, values: np.ndarray) -> float:
-    """Kolmogorov distance of all eigenvalues together; where the law has an atom at 0, rounding counts as 0."""
-    ordered = np.sort(values.ravel())
-    if spectrum.cdf(0.0) > 0:
-        ordered = np.where(np.abs(ordered) < 1e-12 * ordered[-1], 0.0, ordered)
-    expected = spectrum.cdf(ordered)
-    found = np.searchsorted(ordered, ordered, side="right") / ordered.size
-    return float(np.abs(found - expected).max())
-
-
-def z_score(spectrum, values: np.ndarray) -> float:
-    """Of the mean eigenvalue over networks, the standard error not taken for less than two per mille."""
-    means = values.mean(axis=1) / spectrum.mean
-    return float((means.mean() - 1) / max(means.std(ddof=1) / math.sqrt(len(means)), 2e-3))
-
-
-class TestSimulation:
-    @pytest.mark.parametrize(
-        ("phi", "sigma_w", "sigma_b", "depth", "weights", "q0"),
-        [
-            ("tanh", 1.4, 0.2, 4, "orthogonal", 0.6),
-            ("tanh", 1.4, 0.2, 4, "gaussian", 2.0),
-            ("relu", 1.4, 0.1, 5, "orthogonal", 1.0),
-            ("selu", 0.8, 0.1, 3, "gaussian", 1.0),
-        ],
-    )
-    def test_networks(self, phi, sigma_w, sigma_b, depth, weights, q0):
-        spectrum = mf.jacobian_spectrum(phi, sigma_w, sigma_b, depth=depth, weights=weights, q0=q0)
-        values = simulated(phi, spectrum, q0, width=300, networks=6)
-        # The rank of a ReLU network is that of its thinnest layer, lower by a few roots of the width.
-        assert distance(spectrum, values) < (0.05 if phi == "relu" else 0.02)
-        assert abs(z_score(spectrum, values)) < 4
-        assert values.max() < 1.3 * spectrum.lambda_max
-
-    def test_negative_controls(self):
-        spectrum = mf.jacobian_spectrum("tanh", 1.4, 0.2, depth=4, weights="orthogonal", q0=0.6)
-        other = simulated("tanh", spectrum, 0.6, width=200, networks=3, weights="gaussian")
-        assert distance(spectrum, other) > 0.1
-        wrong = mf.jacobian_spectrum("tanh", 1.05 * 1.4, 0.2, depth=4, weights="orthogonal", q0=0.6)
-        assert distance(wrong, simulated("tanh", spectrum, 0.6, width=300, networks=4)) > 0.05
-
-    @pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
-    @pytest.mark.parametrize(("inputs", "readout"), [(150, None), (600, None), (300, 60), (150, 450)])
-    def test_rectangular_ends(self, weights, inputs, readout):
-        width, q0 = 300, 0.7
-        spectrum = mf.jacobian_spectrum(
-            "tanh",
-            1.3,
-            0.2,
-            depth=3,
-            weights=weights,
-            q0=q0,
-            input_aspect=width / inputs,
-            output_aspect=None if readout is None else readout / width,
-        )
-        values = simulated(
-            "tanh", spectrum, q0, width=width, networks=4, shapes=[inputs, *[width] * 3], readout=readout
-        )
-        assert distance(spectrum, values) < 0.03
-        assert abs(z_score(spectrum, values)) < 4
-        assert abs(spectrum.moment(1) / spectrum.mean - 1) < 1e-9
 
 
 class TestArguments:
