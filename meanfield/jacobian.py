@@ -15,6 +15,7 @@ from meanfield.freeprob import Factor, FreeProduct, Projection, Spectrum, Wishar
 from meanfield.layer_laws import LayerLaws, layer_laws
 from meanfield.maps import propagate
 from meanfield.nonlinearity import Nonlinearity
+from meanfield.outliers import Outliers, outliers
 from meanfield.quadrature import EPS
 from meanfield.spectral_results import SpectralResult
 from meanfield.weights import ensemble
@@ -87,6 +88,51 @@ class JacobianSpectrum(SpectralResult):
     errors: dict[str, float]
     status: Status
     spectrum: Spectrum | None = field(repr=False)
+    layers: LayerLaws | None = field(repr=False)
+
+    @property
+    def log_outliers(self) -> tuple[float, ...]:
+        """ln of the eigenvalues that leave the bulk upwards, by increasing lambda; of no mass, so no part of the law.
+
+        D^l depends on W^l through the signal that both see. Where phi is not odd that may take an eigenvalue of every
+        wide network out of the bulk, as for softplus or SiLU with orthogonal weights. W^1 is taken to be independent
+        of h^1.
+        """
+        return self._outliers.log_values
+
+    @property
+    def outliers(self) -> tuple[float, ...]:
+        """The eigenvalues of `log_outliers` themselves."""
+        with np.errstate(over="ignore"):
+            return tuple(float(np.exp(t)) for t in self.log_outliers)
+
+    @property
+    def log_outlier_error(self) -> float:
+        """Bound on the error of `log_outliers`; nan where they are not known: where only far tails reach the end."""
+        return self._outliers.error
+
+    @property
+    def log_gap_to_outlier(self) -> float:
+        """Without outliers: how far the bulk's edge is, in ln lambda, from where one would leave it; inf if none does.
+
+        Finite networks show one already where width^(-2/3) is not small beside it.
+        """
+        return self._outliers.near
+
+    @property
+    def largest_eigenvalue(self) -> float:
+        """What lambda_max of wide networks tends to: the largest outlier, `bulk_max` if there is none."""
+        return max((*self.outliers, self.bulk_max))
+
+    @functools.cached_property
+    def _outliers(self) -> Outliers:
+        if self.spectrum is None or self.layers is None:
+            return Outliers()
+        return outliers(self.layers, self.sigma_w, self.sigma_b, self.spectrum, self.weights)
+
+    def to_dict(self):
+        fields = {name: value for name, value in super().to_dict().items() if name != "layers"}
+        return {**fields, "log_outliers": list(self.log_outliers), "log_outlier_error": self.log_outlier_error}
 
 
 def jacobian_spectrum(
@@ -211,6 +257,7 @@ def _spectrum(phi, sigma_w, sigma_b, depth, weights, q0, input_aspect, output_as
         errors=errors,
         status=_status(status, edges, log_mean, relative_variance_error),
         spectrum=spectrum,
+        layers=layers,
         **logs,
     )
 
@@ -330,4 +377,5 @@ def _no_signal(**given) -> JacobianSpectrum:
         error=0.0,
         errors=errors,
         spectrum=None,
+        layers=None,
     )

@@ -36,12 +36,14 @@ def slope_law(phi: Nonlinearity, q: float, partition: int = 0) -> Law:
 class LayerLaws:
     """Representatives of the layers' laws.
 
+    lengths : (depth,) of all layers;
     q, q_errors, powers : (n,) lengths, their error bounds and how many layers each stands for;
     last : length of the last layer; log_mean : sum over all layers of ln mu_1, log_mean_error its bound;
     unrepresented : what the representatives are off in that sum or that of the variances.
     """
 
     phi: Nonlinearity
+    lengths: np.ndarray
     q: np.ndarray
     q_errors: np.ndarray
     powers: np.ndarray
@@ -80,6 +82,7 @@ def layer_laws(phi: Nonlinearity, q: np.ndarray, q_errors: np.ndarray) -> LayerL
     nodes, powers, off = _representatives(phi, distinct, counts.astype(float), own)
     return LayerLaws(
         phi,
+        q,
         nodes,
         np.where(nodes > 0, relative * nodes, 0.0),
         powers,

@@ -40,6 +40,11 @@ class SpectralResult(Result):
         """Point masses (ln of the location, mass), by increasing location; -inf for 0."""
         return ((-math.inf, 1.0),) if self.spectrum is None else tuple(sorted(self.spectrum.atoms.items()))
 
+    @property
+    def log_outliers(self) -> tuple[float, ...]:
+        """ln of single eigenvalues beyond the law, of which most laws know none."""
+        return ()
+
     def density(self, lam):
         """Density of the eigenvalue at `lam`, a float or array; 0 outside the support, inf at a hard edge."""
         lam = interval("lam", lam)

@@ -10,6 +10,10 @@ class InLogarithms:
     """The same law in t = ln(lambda)."""
 
     @property
+    def log_outliers(self):
+        return ()
+
+    @property
     def log_atoms(self):
         return tuple((math.log(place) if place else -math.inf, mass) for place, mass in self.atoms)
 

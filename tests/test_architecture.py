@@ -62,6 +62,7 @@ MEANFIELD_FLOORS = {
     "map_curves": 7,
     "neural_kernels": 7,
     "layer_laws": 7,
+    "outliers": 7,
     "jacobian": 8,
     "universality": 8,
     "isometry": 8,
@@ -78,6 +79,7 @@ MEANFIELD_FLOORS = {
 }
 VERIFY_FLOORS = {
     "statistics": 0,
+    "approach": 0,
     "scales": 0,
     "intervals": 0,
     "kernels": 1,

@@ -114,6 +114,16 @@ def test_the_ends_of_the_support_are_named():
     assert "support from 0 to 2" in legend(plot_spectrum(LinearGaussian(1), variable="sigma"))
 
 
+def test_outliers_are_marked_and_in_sight():
+    law = mf.jacobian_spectrum("softplus", 1.2, 0.05, depth=6, weights="orthogonal", q0=0.8)
+    for ax in (plot_spectrum(law), plot_spectra([law, LinearGaussian(2)], labels=["one", "two"], variable="log")):
+        (mark,) = (line for line in ax.lines if line.get_marker() == "d" and len(line.get_xdata()))
+        assert mark.get_xdata()[0] == pytest.approx(law.outliers[0], rel=1e-12)
+        assert ax.get_xlim()[1] > law.outliers[0]
+        assert any(label.startswith("outlier") for label in ax.get_legend_handles_labels()[1])
+    assert not any(line.get_marker() == "d" for line in plot_spectrum(LinearGaussian(2)).lines)
+
+
 def test_a_divergence_does_not_flatten_the_picture():
     assert plot_spectrum(LinearGaussian(3), variable="lambda").get_ylim()[1] <= 5
     assert plot_spectrum(LinearGaussian(2), variable="sigma").get_ylim()[1] <= 5

@@ -9,6 +9,7 @@ import numpy as np
 
 from meanfield.arguments import scalar
 from meanfield.results import plain
+from verify.approach import Approach
 from verify.comparison import Comparison, compare_all, coverage, differences, left_out, make_checks
 from verify.long_runs import open_store, refuse_large
 from verify.precision import drift
@@ -50,8 +51,9 @@ def predict(
         and c, fitted through all layers, where their decay from q0 and c0 is geometric. "ntk", the tangent kernel of
         the weights over the width, is the trace of one output's Fisher information by them at one input, and
         "ntk_cosine", of the gradients at two inputs, its overlap. Of the network's Jacobian J
-        "jacobian_moment", E lambda^k of J J^T's eigenvalues for k = 1, 2, and "mean_log_sigma", E ln s of J's
-        singular values (where phi' vanishes on no interval). Of its weight matrices "trace", the mean of their
+        "jacobian_moment", E lambda^k of J J^T's eigenvalues for k = 1, 2, "lambda_max", the largest of them, be it the
+        edge of their law or an outlier, and "mean_log_sigma", E ln s of J's singular values (where phi' vanishes on no
+        interval). Of its weight matrices "trace", the mean of their
         diagonals over sigma_w, which is 0 and tells whether orthogonal ones are Haar.
     q0 : float, > 0
         |h|^2/width of the first layer's pre-activations.
@@ -85,11 +87,15 @@ def predict(
         phi, sigma_w, sigma_b, depth=depth, weights=weights, quantities=quantities, q0=q0, c0=c0, lengths=lengths
     )
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    approaches: dict[str, Approach] = {}
     for family, names in families(setting.quantities).items():
-        found |= family.predict(replace(setting, quantities=names))
+        own = replace(setting, quantities=names)
+        found |= family.predict(own)
+        approaches |= family.approaches(own)
     return Prediction(
         values={name: value for name, (value, _) in found.items()},
         errors={name: error for name, (_, error) in found.items()},
+        approaches=approaches,
         **plain_setting(setting),
     )
 
@@ -226,7 +232,8 @@ def compare(prediction: Prediction, simulation: Simulation, *, level=0.01) -> Re
     Notes
     -----
     Means over networks, of ln q, ln chi and artanh c, are extrapolated to infinite width by a + b/width, with an
-    allowance for the next term. The distance of a from the theory beyond that allowance, rounding and the theory's own
+    allowance for the next term; that of ln lambda_max by a + rate width^(-2/3) + b/width, the rate known from the
+    density at the edge. The distance of a from the theory beyond that allowance, rounding and the theory's own
     error is tested by Student's t with Welch's degrees of freedom; Holm's method keeps the level over all tests. Where
     networks differ so much that a distance of 0.5 could not be told from 0, a check is undecided and fails nothing.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.errors import InvalidParameterError
+from verify.approach import Approach
 from verify.quantities import QUANTITIES, Place
 from verify.records import Prediction, Simulation
 from verify.reports import Check, entry_name, listed
@@ -27,6 +28,7 @@ __all__ = [
 
 # On every scale a difference of this size is a large one: 65 % of a length.
 LARGE = 0.5
+DIRECT = Approach(rate=0.0)
 UNKNOWN = "Too little is known of"
 SETTING = ("phi", "sigma_w", "sigma_b", "depth", "weights", "q0", "lengths")
 
@@ -45,6 +47,8 @@ class Comparison:
         Simulation less theory on the scale.
     allowance : array
         What rounding, the theory's error and curvature in 1/width may explain of it.
+    approach : Approach
+        What is known beforehand of the difference between a width and infinite width, on the scale.
     """
 
     quantity: str
@@ -53,6 +57,7 @@ class Comparison:
     found: Extrapolation
     distance: np.ndarray
     allowance: np.ndarray
+    approach: Approach = DIRECT
 
     @property
     def excess(self) -> np.ndarray:
@@ -85,8 +90,10 @@ class Comparison:
     @property
     def width_bias(self) -> np.ndarray:
         """Fitted difference between the largest width and infinite width, in the quantity's own units."""
+        widest = self.found.widths[-1]
         with np.errstate(invalid="ignore"):
-            return self._scale.invert(self.found.value + self.found.slope / self.found.widths[-1]) - self.estimate
+            typical = self.found.value + self.approach.shift(widest) + self.found.slope / widest
+            return self._scale.invert(typical) - self.estimate
 
     def resolution(self, level: float) -> np.ndarray:
         """The smallest distance on the scale that a test at this level rejects."""
@@ -129,13 +136,15 @@ def compare_quantity(
     error: np.ndarray,
     samples: Mapping[int, np.ndarray],
     drift: np.ndarray | float = 0.0,
+    approach: Approach = DIRECT,
 ) -> Comparison:
     """Theory with its error bound (entries,) against {width: array (networks, entries)}.
 
     `drift` is what single precision may have done to the samples, on the scale.
     """
     scale = QUANTITIES[name].scale
-    found = estimate(name, samples)
+    found = estimate(name, samples, approach)
+    doubt = np.abs(found.coefficients) @ approach.doubt(found.widths)
     expected = scale.apply(theory)
     # Of the value, and of its place on the scale: where networks have no spread, nothing else covers it.
     rounding = _reach(scale, theory, scale.rounding(theory)) + ROUNDING * np.abs(expected)
@@ -145,7 +154,8 @@ def compare_quantity(
         theory=theory,
         found=found,
         distance=found.value - expected,
-        allowance=_reach(scale, theory, error) + found.leverage * (rounding + drift) + found.curvature_bound,
+        allowance=_reach(scale, theory, error) + found.leverage * (rounding + drift) + found.curvature_bound + doubt,
+        approach=approach,
     )
 
 
@@ -183,6 +193,7 @@ def compare_all(prediction: Prediction, simulation: Simulation) -> list[Comparis
                 prediction.errors[name].ravel()[own],
                 samples,
                 drift=simulation.drift[name].ravel()[other] if name in simulation.drift else 0.0,
+                approach=prediction.approaches.get(name, DIRECT),
             )
         )
     if not found:

@@ -1,5 +1,6 @@
 """How far networks of one width are from the theory of infinite width, and how wide they must be to come near."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,7 @@ from meanfield.results import Result
 from verify.certificate import predict
 from verify.long_runs import open_store, refuse_large
 from verify.quantities import QUANTITIES
+from verify.records import Prediction
 from verify.reports import entry_name, listed
 from verify.sampling import sample
 from verify.settings import checked_precision, checked_setting, checked_width
@@ -39,7 +41,7 @@ class Deviation(Result):
         1 - c^2 for c; and its standard error.
     required_width, required_width_error : float
         Where that distance comes down to the precision asked for, with its standard error; its bias and variance taken
-        to fall as 1/width.
+        to fall as 1/width, but for the part of the bias that is known to fall as width^(-2/3), that of lambda_max.
     """
 
     name: str
@@ -149,7 +151,7 @@ def width_bias(
     deviations = tuple(
         deviation
         for name in setting.quantities
-        for deviation in _deviations(name, prediction.values[name], setting.c0, samples[name][size], size, wanted)
+        for deviation in _deviations(name, prediction, samples[name][size], size, wanted)
     )
     return WidthBias(
         width=size,
@@ -162,9 +164,9 @@ def width_bias(
 
 
 def _deviations(
-    name: str, theory: np.ndarray, c0: tuple[float, ...], samples: np.ndarray, width: int, precision: float
+    name: str, prediction: Prediction, samples: np.ndarray, width: int, precision: float
 ) -> list[Deviation]:
-    quantity = QUANTITIES[name]
+    quantity, theory = QUANTITIES[name], prediction.values[name]
     scale, expected, networks = quantity.scale, theory.ravel(), len(samples)
     on_scale = scale.apply(samples.reshape(networks, -1)) - scale.apply(expected)
     with np.errstate(
@@ -175,7 +177,8 @@ def _deviations(
         spread, deviation = np.sqrt(variance), np.sqrt(bias**2 + variance)
         spread_error = np.where(variance == 0, 0.0, variance_error / (2 * spread))
         deviation_error = np.hypot(bias * bias_error, variance_error / 2) / deviation
-    needed, needed_error = _required_width(width, (bias, bias_error), (variance, variance_error), precision)
+    known = float(prediction.approaches[name].shift(width)) if name in prediction.approaches else 0.0
+    needed, needed_error = _required_width(width, (bias, bias_error), (variance, variance_error), precision, known)
     typical = scale.invert(scale.apply(expected) + bias)
     stretch = scale.stretch(expected)
     columns = {
@@ -197,7 +200,7 @@ def _deviations(
             layer=layer,
             **{key: float(column[index]) for key, column in columns.items()},
         )
-        for index, (label, layer) in enumerate(quantity.places(theory.shape, c0))
+        for index, (label, layer) in enumerate(quantity.places(theory.shape, prediction.c0))
     ]
 
 
@@ -211,14 +214,33 @@ def _variance_error(values: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(squares.var(axis=0) / count, 2 * (squares.sum(axis=0) / (count - 1)) ** 2 / (count - 1)))
 
 
-def _required_width(width: int, bias: Pair, variance: Pair, precision: float) -> Pair:
-    """The root of b^2/N^2 + v/N = precision^2, and its standard error from those of b and v."""
+def _required_width(width: int, bias: Pair, variance: Pair, precision: float, known: float) -> Pair:
+    """The root of (k N^(-2/3) + b/N)^2 + v/N = precision^2, and its standard error from those of b and v.
+
+    `known` is the first term of the bias at this width.
+    """
     (b, b_error), (v, v_error) = ((width * value, width * error) for value, error in (bias, variance))
+    if known:
+        return _required_with_edge(width, (b - width * known, b_error), (v, v_error), precision, known)
     root = np.sqrt(v**2 + (2 * precision * b) ** 2)
     with np.errstate(invalid="ignore", divide="ignore"):
         by_b = np.where(root == 0, 0.0, 2 * b / root) * b_error
         by_v = np.where(root == 0, 0.0, 1 + v / root) / (2 * precision**2) * v_error
     return (v + root) / (2 * precision**2), np.hypot(by_b, by_v)
+
+
+def _required_with_edge(width: int, b: Pair, v: Pair, precision: float, known: float) -> Pair:
+    """The largest root in N, that of a polynomial in y = N^(-1/3), entry by entry."""
+    k = known * width ** (2 / 3)
+    needed, error = np.empty_like(b[0]), np.empty_like(b[0])
+    for i, (own_b, own_v) in enumerate(zip(b[0], v[0], strict=True)):
+        polynomial = np.polynomial.Polynomial([-(precision**2), 0.0, 0.0, own_v, k**2, 2 * k * own_b, own_b**2])
+        roots = polynomial.roots() if np.isfinite(polynomial.coef).all() else np.empty(0)
+        y = min((root.real for root in roots if abs(root.imag) <= 1e-9 * abs(root) and root.real > 0), default=math.nan)
+        by_y = polynomial.deriv()(y)
+        by_b, by_v = (2 * k * y**5 + 2 * own_b * y**6) / by_y, y**3 / by_y
+        needed[i], error[i] = y**-3, 3 * y**-4 * math.hypot(by_b * b[1][i], by_v * v[1][i])
+    return needed, error
 
 
 def _summary(deviations: Sequence[Deviation], width: int, precision: float) -> str:

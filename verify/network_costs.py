@@ -22,6 +22,8 @@ def spectra_cost(setting: SignalSetting, width: int) -> tuple[float, float]:
     depth = setting.law.depth
     per_layer = width * depth
     if setting.law.method == "sampled":
+        if "lambda_max" in setting.quantities:  # some 60 steps of Lanczos
+            return FLOAT * 500 * per_layer, 2e-3 * depth + 4e-6 * per_layer
         return FLOAT * 40 * per_layer, 2.5e-4 * depth + 4e-7 * per_layer
     logarithms = "mean_log_sigma" in setting.quantities
     squares, seconds = (11.0, 2.5e-9) if logarithms else (5.0, 4e-10)

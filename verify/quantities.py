@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from verify.approach import Approach
 from verify.decay import depth_scales_by_network
 from verify.network_costs import signal_cost, spectra_cost
 from verify.predictions import predict_signals
 from verify.scales import FISHER, LINEAR, LOG, RATE, Scale
 from verify.signals import SignalSetting, measure
 from verify.spectra.traces import measure as measure_spectra
-from verify.spectral_predictions import predict_spectra
+from verify.spectral_predictions import approaches_of_spectra, predict_spectra
 from verify.weight_traces import measure as measure_traces, predict as predict_traces, trace_cost
 
 __all__ = ["QUANTITIES", "Family", "Place", "Quantity", "families", "one_by_layer", "pairs_by_layer"]
@@ -34,11 +35,14 @@ class Family:
         From a SignalSetting and a pair (width, seed) to {name: value}, for one network.
     cost : callable
         From a SignalSetting and a width to the bytes and seconds that one network takes.
+    approaches : callable
+        From a SignalSetting to {name: Approach}, for those whose mean over networks needs one.
     """
 
     predict: Callable[[SignalSetting], dict[str, tuple[np.ndarray, np.ndarray]]]
     measure: Callable[[SignalSetting, tuple[int, np.random.SeedSequence]], dict[str, np.ndarray]]
     cost: Callable[[SignalSetting, int], tuple[float, float]]
+    approaches: Callable[[SignalSetting], dict[str, Approach]] = lambda setting: {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +100,7 @@ def moments_of_network(shape: tuple[int, ...], c0: tuple[float, ...]) -> list[Pl
 
 
 SIGNALS = Family(predict=predict_signals, measure=measure, cost=signal_cost)
-SPECTRA = Family(predict=predict_spectra, measure=measure_spectra, cost=spectra_cost)
+SPECTRA = Family(predict=predict_spectra, measure=measure_spectra, cost=spectra_cost, approaches=approaches_of_spectra)
 TRACES = Family(predict=predict_traces, measure=measure_traces, cost=trace_cost)
 QUANTITIES: Mapping[str, Quantity] = {
     "q": Quantity(meaning="variance of the pre-activations", scale=LOG, places=one_by_layer, family=SIGNALS),
@@ -149,6 +153,13 @@ QUANTITIES: Mapping[str, Quantity] = {
     "mean_log_sigma": Quantity(
         meaning="mean logarithm of J's singular values",
         scale=LINEAR,
+        places=whole_network,
+        family=SPECTRA,
+        by_default=False,
+    ),
+    "lambda_max": Quantity(
+        meaning="largest eigenvalue of J J^T",
+        scale=LOG,
         places=whole_network,
         family=SPECTRA,
         by_default=False,

@@ -9,6 +9,7 @@ import numpy as np
 from meanfield.arguments import choice, integer
 from meanfield.errors import InvalidParameterError
 from meanfield.results import Result
+from verify.approach import Approach
 from verify.quantities import QUANTITIES
 
 __all__ = ["Prediction", "Simulation"]
@@ -24,6 +25,8 @@ class Prediction(Result):
         As given to `predict`; phi by its name.
     values, errors : mapping of quantity to array
         "q" and "chi" (depth,), "c" (len(c0), depth), and absolute bounds of their errors.
+    approaches : mapping of quantity to Approach
+        Of those whose mean over networks comes to its limit more slowly than by 1/width, on the quantity's scale.
     """
 
     phi: str
@@ -36,6 +39,7 @@ class Prediction(Result):
     lengths: str
     values: Mapping[str, np.ndarray]
     errors: Mapping[str, np.ndarray]
+    approaches: Mapping[str, Approach] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("values", "errors"):

@@ -1,4 +1,4 @@
-"""What the theory says of moments of J J^T and of E ln sigma, with error bounds."""
+"""What the theory says of moments of J J^T, its largest eigenvalue and E ln sigma, with error bounds."""
 
 import math
 
@@ -6,14 +6,17 @@ import numpy as np
 
 from meanfield.errors import InvalidParameterError
 from meanfield.freeprob import gaussian_pushforward
+from meanfield.jacobian import JacobianSpectrum, jacobian_spectrum
 from meanfield.maps import moments, propagate
+from verify.approach import TRACY_WIDOM_MEAN, Approach, root_scale
 from verify.signals import SignalSetting
 
-__all__ = ["predict_spectra"]
+__all__ = ["approaches_of_spectra", "predict_spectra"]
 
 EPS = float(np.finfo(np.float64).eps)
 # Less mass than this at slope 0 is the far tail of slopes that fade, not an interval where they vanish.
 VANISHING = 1e-12
+STATIONARY = 1e-9
 
 
 def predict_spectra(setting: SignalSetting) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -35,7 +38,48 @@ def predict_spectra(setting: SignalSetting) -> dict[str, tuple[np.ndarray, np.nd
         found["jacobian_moment"] = _first_moments(setting, q, error)
     if "mean_log_sigma" in setting.quantities:
         found["mean_log_sigma"] = _mean_log(setting, q, error)
+    if "lambda_max" in setting.quantities:
+        found["lambda_max"] = _largest(setting)
     return found
+
+
+def approaches_of_spectra(setting: SignalSetting) -> dict[str, Approach]:
+    """How lambda_max comes to its limit, on the logarithmic scale."""
+    if "lambda_max" not in setting.quantities:
+        return {}
+    spectrum = _spectrum(setting)
+    gap = spectrum.log_outliers[-1] - spectrum.log_lambda_max if spectrum.outliers else spectrum.log_gap_to_outlier
+    steps = np.array([4e-5, 1e-5])
+    kappa = root_scale(steps, np.asarray(spectrum.density_of_log(spectrum.log_lambda_max - steps)))
+    # Where the density does not vanish as a root, as at a point mass, there is no correction of this order.
+    rate = 0.0 if math.isnan(kappa) else TRACY_WIDOM_MEAN * kappa ** (-2 / 3)
+    return {"lambda_max": Approach(rate=rate, gap=gap, isolated=bool(spectrum.outliers))}
+
+
+def _largest(setting: SignalSetting) -> tuple[np.ndarray, np.ndarray]:
+    spectrum = _spectrum(setting)
+    value = spectrum.largest_eigenvalue
+    isolated = bool(spectrum.outliers)
+    if not 0 < value < math.inf or math.isnan(spectrum.log_outlier_error):
+        raise InvalidParameterError(
+            "quantities must not hold lambda_max where the law has no upper end that networks reach: for "
+            f"{setting.law.phi.name} it ends at {spectrum.lambda_max:g}"
+        )
+    error = spectrum.log_outlier_error if isolated else spectrum.errors["log_lambda_max"]
+    return np.array([value]), np.array([value * math.expm1(error)])
+
+
+def _spectrum(setting: SignalSetting) -> JacobianSpectrum:
+    """With lengths that are reset: at a fixed point, where they stay as they are."""
+    law, q0 = setting.law, setting.q0
+    if setting.lengths == "reset":
+        end = float(propagate(law.phi, law.sigma_w, law.sigma_b, depth=2, q0=q0).q[-1])
+        if abs(end / q0 - 1) > STATIONARY:
+            raise InvalidParameterError(
+                f'quantities must not hold lambda_max with lengths="reset" unless q0 is a fixed point: from {q0:g} the '
+                f"next layer goes to {end:g}"
+            )
+    return jacobian_spectrum(law.phi, law.sigma_w, law.sigma_b, depth=law.depth, weights=law.weights, q0=q0)
 
 
 def _lengths(setting: SignalSetting) -> tuple[np.ndarray, np.ndarray]:

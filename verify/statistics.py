@@ -32,8 +32,8 @@ class Extrapolation:
     curvature_bound : array
         How far the term of order 1/width^2, which the fit leaves out, may have moved `value`; 0 with one width,
         where the bias as a whole is not covered.
-    leverage : float
-        By how much at most the fit enlarges an error that the means share, such as rounding; 1 with one width.
+    coefficients : array (widths,)
+        Of the means in `value`.
     widths : array of float
         In increasing order.
     """
@@ -44,8 +44,13 @@ class Extrapolation:
     slope: np.ndarray
     spread: np.ndarray
     curvature_bound: np.ndarray
-    leverage: float
+    coefficients: np.ndarray
     widths: np.ndarray
+
+    @property
+    def leverage(self) -> float:
+        """By how much at most the fit enlarges an error that the means share, such as rounding; 1 with one width."""
+        return float(np.abs(self.coefficients).sum())
 
 
 def extrapolate(samples: Mapping[int, np.ndarray], *, power: float = 1.0) -> Extrapolation:
@@ -97,7 +102,7 @@ def extrapolate(samples: Mapping[int, np.ndarray], *, power: float = 1.0) -> Ext
         slope=b,
         spread=spread,
         curvature_bound=left_out * CURVATURE * (np.abs(b) + spread) ** 2 if left_out else np.zeros_like(total),
-        leverage=float(np.abs(intercept).sum()),
+        coefficients=intercept,
         widths=widths,
     )
 

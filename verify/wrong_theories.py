@@ -19,6 +19,10 @@ from verify.signals import TANGENT, SignalSetting
 __all__ = ["WrongTheory", "controls", "off_by", "wrong_networks"]
 
 
+# Depth scales, and the end of a spectrum, that not every theory has.
+NOT_ALWAYS = ("xi_q", "xi_c", "lambda_max")
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WrongTheory:
     """A prediction and what is wrong with it.
@@ -85,8 +89,8 @@ def wrong_networks(setting: SignalSetting) -> dict[str, SignalSetting]:
 
 
 def _predicted(setting: SignalSetting, **changed) -> Prediction | None:
-    """A prediction, without depth scales where a wrong theory has none; None if nothing else was asked for."""
-    rest = tuple(name for name in setting.quantities if name not in ("xi_q", "xi_c"))
+    """A prediction, without what a wrong theory may not have where it has none; None if nothing else was asked for."""
+    rest = tuple(name for name in setting.quantities if name not in NOT_ALWAYS)
     try:
         return _predicted_all(setting, **changed)
     except InvalidParameterError:

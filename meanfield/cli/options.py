@@ -207,7 +207,7 @@ _CHECKED = (
         type=Numbers(str),
         metavar="NAME,...",
         help="What is compared, by default q,c,chi; also gradient, xi_q, xi_c, ntk, ntk_cosine, jacobian_moment, "
-        "mean_log_sigma, trace.",
+        "mean_log_sigma, lambda_max, trace.",
     ),
 )
 

@@ -109,7 +109,7 @@ def simulated_beside(
 
 
 def lambda_max_map(phi, *, depths: Sequence[int], q_star: Sequence[float], weights: str, executor):
-    """The upper end of all but 1e-12 of the mass, shape (len(q_star), len(depths)); nan without critical point."""
+    """The largest eigenvalue of wide networks, shape (len(q_star), len(depths)); nan without critical point."""
     from functools import partial
 
     import numpy as np
@@ -126,10 +126,9 @@ def _upper_ends(phi, depths: tuple[int, ...], weights: str, q_star: float) -> li
         place = _critical_place(phi, q_star=q_star)
     except mf.NoCriticalPointError:
         return [float("nan")] * len(depths)
-    return [
-        mf.jacobian_spectrum(phi, place.sigma_w, place.sigma_b, depth=depth, weights=weights, q0=place.q0).bulk_max
-        for depth in depths
-    ]
+    given = {"weights": weights, "q0": place.q0}
+    spectra = [mf.jacobian_spectrum(phi, place.sigma_w, place.sigma_b, depth=depth, **given) for depth in depths]
+    return [spectrum.largest_eigenvalue for spectrum in spectra]
 
 
 def _places(phi, sigma_w, sigma_b, q_star, q0) -> list[_Place]:

@@ -191,7 +191,7 @@ def _arrays(points: list[SpectralPoint]) -> dict[str, Any]:
     for number, point in enumerate(points, start=1):
         suffix = f"_{number}" if len(points) > 1 else ""
         parts = {name: getattr(point.spectrum, name) for name in COLUMNS} | _curve(point.spectrum)
-        parts |= {"atoms": [tuple(atom) for atom in point.spectrum.atoms]}
+        parts |= {"atoms": [tuple(atom) for atom in point.spectrum.atoms], "outliers": point.spectrum.outliers}
         parts |= {f"singular_values_width_{width}": values for width, values in point.simulated.items()}
         found |= {f"{name}{suffix}": values for name, values in parts.items()}
     return found
@@ -199,11 +199,23 @@ def _arrays(points: list[SpectralPoint]) -> dict[str, Any]:
 
 def _show(name: str, points: list[SpectralPoint]) -> None:
     rows = [
-        [*(f"{getattr(point.spectrum, column):.6g}" for column in COLUMNS), _atoms(point.spectrum)] for point in points
+        [
+            *(f"{getattr(point.spectrum, column):.6g}" for column in COLUMNS),
+            _atoms(point.spectrum),
+            _outliers(point.spectrum),
+        ]
+        for point in points
     ]
     print_table(
-        (*COLUMNS, "atoms (mass at)"), rows, title=f"{_title(name, points[0].spectrum.weights)}: eigenvalues of J J^T"
+        (*COLUMNS, "atoms (mass at)", "outliers"),
+        rows,
+        title=f"{_title(name, points[0].spectrum.weights)}: eigenvalues of J J^T",
     )
+    if any(point.spectrum.outliers for point in points):
+        echo(
+            "outliers: single eigenvalues above the law's end that every wide network has, since slopes depend on the "
+            "weights before them"
+        )
     for text in dict.fromkeys(point.spectrum.status.message for point in points if point.spectrum.status):
         echo(text)
     for text in dict.fromkeys(filter(None, (_loss(point.spectrum) for point in points))):
@@ -214,6 +226,10 @@ def _show(name: str, points: list[SpectralPoint]) -> None:
 
 def _title(name: str, weights: str) -> str:
     return f"{name}, {'Gaussian' if weights == 'gaussian' else weights} weights"
+
+
+def _outliers(spectrum) -> str:
+    return ", ".join(f"{value:.6g}" for value in spectrum.outliers) or "none"
 
 
 def _atoms(spectrum) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -30,7 +31,7 @@ AT_ATOM, AT_ZERO = 1e-8, 2e-28
 def plot_spectrum(
     spectrum, *, simulated=None, variable: str | None = None, title: str | None = None, ax: Axes | None = None
 ):
-    """The law of one Jacobian: its density, the ends of its support, its atoms, and simulated networks.
+    """The law of one Jacobian: its density, the ends of its support, its atoms, outliers, and simulated networks.
 
     Parameters
     ----------
@@ -128,7 +129,8 @@ def _draw(
         if sample is not None:
             heights.append(_draw_histogram(ax, law, sample, drawn, window, colour))
     _draw_atoms(ax, laws, samples, drawn, colours)
-    _frame(ax, drawn, window, heights)
+    _frame(ax, drawn, (window[0], max([window[1], *(t for law in laws for t in law.log_outliers)])), heights)
+    _draw_outliers(ax, laws, drawn, colours)
     label_axes(ax, *(LABELS if drawn == "decades" else VARIABLES[drawn]), title)
     return ax, drawn
 
@@ -258,6 +260,17 @@ def _draw_atoms(ax: Axes, laws: Sequence, samples: Sequence, variable: str, colo
     masses.set_ylim(0.0, 1.05)
     masses.set_ylabel("mass of an atom", fontsize=text_size(ax) + 1)
     masses.tick_params(labelsize=text_size(ax))
+
+
+def _draw_outliers(ax: Axes, laws: Sequence, variable: str, colours: Sequence[str]) -> None:
+    """Diamonds on the axis: they have no mass to show."""
+    for law, colour in zip(laws, colours, strict=True):
+        for t in law.log_outliers:
+            look: dict[str, Any] = {"marker": "d", "linestyle": "none", "color": colour if len(laws) > 1 else VERMILION}
+            ax.plot(place_of(t, variable), 0.02, transform=ax.get_xaxis_transform(), zorder=4, **look)
+            label = "outlier" if len(laws) > 1 else f"outlier at {_number(t, variable)}"
+            if label not in ax.get_legend_handles_labels()[1]:
+                ax.plot([], [], label=label, **look)
 
 
 def _note_zero(ax: Axes, laws: Sequence) -> None:

@@ -40,11 +40,17 @@ def spectrum_section(
             f"{law.mean:.6g}",
             f"{law.variance:.6g}",
             f"{law.lambda_max:.6g}",
+            ", ".join(f"{value:.6g}" for value in law.outliers) or "none",
             ", ".join(f"{mass:.4g} at {place:.4g}" for place, mass in law.atoms) or "none",
         )
         for weights, law in spectra.items()
     ]
-    body += table(("weights", "mean of λ", "variance of λ", "largest λ", "point masses"), rows)
+    body += table(("weights", "mean of λ", "variance of λ", "largest λ", "outliers", "point masses"), rows)
+    if any(law.outliers for law in spectra.values()):
+        body += paragraph(
+            "Outliers are single eigenvalues above the law's end that every wide network has: slopes depend on the "
+            "weights before them."
+        )
     if reason:
         body += paragraph(reason, kind="note")
     ax = plot_spectra(

@@ -9,7 +9,8 @@ import pytest
 import meanfield as mf
 import verify
 from tests.spectral_laws import LinearGaussian, PointMass
-from verify.spectra.distributions import TRACY_WIDOM_MEAN, edge_scale
+from verify.approach import TRACY_WIDOM_MEAN
+from verify.spectra.distributions import edge_scale
 from verify.spectra.levels import shares_at
 from verify.spectra.rooted import RootedLaw, is_graded
 
@@ -94,6 +95,23 @@ def test_the_largest_eigenvalue_needs_tracy_and_widom():
     corrected = raw - TRACY_WIDOM_MEAN * (edge_scale(law) * 200) ** (-2 / 3) / (measured.std(ddof=1) / 4)
     assert raw < -3
     assert abs(corrected) <= 4.5
+
+
+def test_an_outlier_is_compared_in_place_of_the_edge():
+    given = {"depth": 6, "weights": "orthogonal", "q0": 0.8}
+    law = mf.jacobian_spectrum("softplus", 1.2, 0.05, **given)
+    measured = {
+        width: verify.jacobian_log_singular_values("softplus", 1.2, 0.05, width=width, networks=24, seed=3, **given)
+        for width in (50, 100, 200)
+    }
+    rooted = RootedLaw.of(law)
+    samples = {width: rooted.x(2 * logs) for width, logs in measured.items()}
+    found = verify.compare_spectrum(samples, rooted, rounding=0.0)
+    assert found.passed, found.verdict
+    (point,) = found.edges
+    assert point.name == "outlier"
+    assert point.theory == pytest.approx(float(rooted.x(law.log_outliers[0])), rel=1e-12)
+    assert abs(point.estimate - point.theory) <= 4 * point.standard_error
 
 
 @pytest.mark.parametrize("wrong", ["depth", "sigma_w", "orthogonal"])

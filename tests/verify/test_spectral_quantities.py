@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import integrate
+from scipy.stats import ks_2samp
 
 import meanfield as mf
 import verify
@@ -88,6 +89,73 @@ def test_what_is_sampled_has_the_law_of_whole_matrices(weights, lengths):
     assert np.all(np.abs(found[0].mean(axis=0) - found[1].mean(axis=0)) <= 4.5 * spread)
 
 
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+def test_the_sampled_largest_eigenvalue_has_the_law_of_whole_matrices(weights):
+    width, count = 12, 160
+    found = []
+    for number, method in enumerate(("sampled", "matrices")):
+        given = setting("softplus", 1.4, 0.2, 3, weights, 0.6, ("lambda_max",), method=method)
+        records = [measure(given, (width, np.random.SeedSequence((number, k)))) for k in range(count)]
+        found.append(np.log([record["lambda_max"][0] for record in records]))
+    assert ks_2samp(*found).pvalue >= 1e-3
+
+
+CASES = [
+    ("tanh", 1.5, 0.3, "gaussian", 4),
+    ("softplus", 1.2, 0.05, "orthogonal", 6),
+    ("hard_tanh", 1.3, 0.2, "orthogonal", 3),
+]
+
+
+@pytest.mark.parametrize(("phi", "sigma_w", "sigma_b", "weights", "depth"), CASES)
+def test_the_largest_eigenvalue_is_told_from_that_of_wrong_theories(phi, sigma_w, sigma_b, weights, depth):
+    """An edge with Tracy and Widom's correction, an outlier, and an edge of slopes with jumps."""
+    given = {"depth": depth, "weights": weights, "quantities": ("lambda_max",), "q0": 0.8}
+    simulation = verify.simulate(phi, sigma_w, sigma_b, widths=(100, 200, 400), networks=48, seed=2, **given)
+    right = verify.predict(phi, sigma_w, sigma_b, **given)
+    report = verify.compare(right, simulation)
+    assert report.passed, report.verdict
+    assert report.checks[0].resolution <= 0.25 * report.checks[0].theory
+    for wrong in (
+        verify.predict(phi, 1.05 * sigma_w, sigma_b, **given),
+        verify.predict(phi, sigma_w, sigma_b, **{**given, "depth": depth + 1}),
+    ):
+        assert not verify.compare(wrong, simulation).passed
+
+
+def test_the_bulk_alone_is_a_wrong_theory_of_a_network_with_an_outlier():
+    given = {"depth": 10, "weights": "orthogonal", "quantities": ("lambda_max",)}
+    simulation = verify.simulate("softplus", 1.2, 0.05, widths=(100, 200, 400), networks=64, **given)
+    right = verify.predict("softplus", 1.2, 0.05, **given)
+    spectrum = mf.jacobian_spectrum("softplus", 1.2, 0.05, depth=10, weights="orthogonal", q0=1.0)
+    assert right.values["lambda_max"].tolist() == [spectrum.largest_eigenvalue]
+    assert right.approaches["lambda_max"].isolated
+    assert verify.compare(right, simulation).passed
+    bulk = replace(right, values={"lambda_max": np.array([spectrum.lambda_max])})
+    assert not verify.compare(bulk, simulation).passed
+
+
+def test_without_its_correction_the_edge_would_be_rejected():
+    given = {"depth": 2, "quantities": ("lambda_max",)}
+    simulation = verify.simulate("linear", 1.0, 0.0, widths=(50, 100, 200), networks=200, **given)
+    right = verify.predict("linear", 1.0, 0.0, **given)
+    assert abs(right.values["lambda_max"][0] - 27 / 4) <= 1e-10
+    assert verify.compare(right, simulation).passed
+    assert not verify.compare(replace(right, approaches={}), simulation).passed
+
+
+@pytest.mark.parametrize(
+    ("phi", "q0", "lengths", "rule"),
+    [
+        ("x + x**3", 0.5, "free", "no upper end that networks reach"),
+        ("tanh", 0.5, "reset", "unless q0 is a fixed point"),
+    ],
+)
+def test_largest_eigenvalues_that_no_theory_knows_are_refused(phi, q0, lengths, rule):
+    with pytest.raises(mf.InvalidParameterError, match=rule):
+        verify.predict(phi, 0.5, 0.1, depth=3, q0=q0, lengths=lengths, quantities=("lambda_max",))
+
+
 def test_only_what_is_asked_for_is_measured():
     given = setting("tanh", 1.4, 0.2, 3, quantities=("mean_log_sigma",))
     seed = np.random.SeedSequence(1)
@@ -96,7 +164,7 @@ def test_only_what_is_asked_for_is_measured():
     both = measure(replace(given, quantities=BOTH), (20, seed))
     assert both["mean_log_sigma"] == alone["mean_log_sigma"]
     assert "jacobian_moment" not in verify.predict("tanh", 1.4, 0.2, depth=3).values
-    assert not any(QUANTITIES[name].by_default for name in BOTH)
+    assert not any(QUANTITIES[name].by_default for name in (*BOTH, "lambda_max"))
 
 
 GIVEN = {"depth": 4, "q0": 0.5, "quantities": BOTH}

@@ -9,6 +9,7 @@ import numpy as np
 from meanfield.arguments import scalar
 from meanfield.errors import InvalidParameterError
 from meanfield.results import Result
+from verify.approach import TRACY_WIDOM_MEAN, Approach, root_scale
 from verify.spectra.levels import SAME, SpectralLaw, levels_of, shares_at
 from verify.statistics import Extrapolation, extrapolate, holm, p_values, t_quantile
 
@@ -22,9 +23,6 @@ __all__ = [
     "wasserstein_distance",
 ]
 
-# The largest eigenvalue of a real matrix at an edge rho = (kappa/pi) sqrt(edge - lambda) is, in units of
-# (kappa width)^(-2/3), distributed by Tracy and Widom's law for beta = 1, of this mean (Bornemann, 0904.1581, table 2).
-TRACY_WIDOM_MEAN = -1.2065335745820
 # What n eigenvalues never show has, at 95 %, a mass below 3/n: as a standard error, of which a normal law needs 1.645.
 RULE_OF_THREE = 3 / 1.645
 
@@ -78,7 +76,7 @@ class SpectrumComparison(Result):
     wasserstein, wasserstein_band : float
         Area between the two functions from the first level to the last, in units of the eigenvalue, and its band.
     atoms, edges : tuple of PointTest
-        Masses of the law's atoms; ends of its support, where the density starts as a square root.
+        Masses of the law's atoms; ends of its support, or the outlier beyond the upper one.
     widths : tuple of int
     networks : int
         Of each width; the smallest number if they differ.
@@ -134,10 +132,11 @@ def compare_spectrum(
     of eigenvalues below a level is averaged over networks and extrapolated by a + b/width; bands hold for all levels
     at once (Student's t, Bonferroni) and allow for the steps of whole eigenvalues where networks hardly differ. The
     mean of the largest eigenvalue is edge - 1.2065 (kappa width)^(-2/3) + O(1/width): the first correction is known
-    from the law's density rho = (kappa/pi) sqrt(edge - lambda), the second is extrapolated. Where the density ends as
-    an inverse square root, the largest eigenvalue is extrapolated with powers 1 and 2 of 1/width, whose difference is
-    allowed for. Atoms are compared apart, since finite networks have them exactly; the mass of that at 0, one less
-    the rank of the narrowest layer, by a + b/sqrt(width).
+    from the law's density rho = (kappa/pi) sqrt(edge - lambda), the second is extrapolated, and the first one's square
+    is allowed for. Where the law names `outliers` beyond its edge, the largest one is tested instead. Where the density
+    ends as an inverse square root, the largest eigenvalue is extrapolated with powers 1 and 2 of 1/width, whose
+    difference is allowed for. Atoms are compared apart, since finite networks have them exactly; the mass of that at 0,
+    one less the rank of the narrowest layer, by a + b/sqrt(width).
 
     References
     ----------
@@ -192,7 +191,7 @@ def compare_spectrum(
         wasserstein=float(np.trapezoid(distance, levels)),
         wasserstein_band=float(np.trapezoid(band, levels)),
         atoms=tuple(test for test in tests if test.name.startswith("atom")),
-        edges=tuple(test for test in tests if test.name.endswith("edge")),
+        edges=tuple(test for test in tests if not test.name.startswith("atom")),
         widths=tuple(sorted(sorted_samples)),
         networks=min(len(array) for array in sorted_samples.values()),
     )
@@ -225,11 +224,7 @@ def wasserstein_distance(eigenvalues, law: SpectralLaw) -> float:
 
 def edge_scale(law: SpectralLaw, *, upper: bool = True) -> float:
     """kappa of the law's edge, rho = (kappa/pi) sqrt(distance from it); nan where the density does not start so."""
-    steps, density = _densities_at(law, upper)
-    coarse, fine = math.pi * density / np.sqrt(steps)
-    if not (fine > 0 and abs(coarse / fine - 1) <= 0.05):
-        return math.nan
-    return float(fine + (fine - coarse) / 3)
+    return root_scale(*_densities_at(law, upper))
 
 
 def _is_hard(law: SpectralLaw, *, upper: bool) -> bool:
@@ -307,20 +302,26 @@ def _atom_points(samples: Mapping[int, np.ndarray], atoms: Sequence[tuple[float,
 
 def _edge_points(samples: Mapping[int, np.ndarray], law: SpectralLaw, atoms: Sequence[tuple[float, float]]):
     points = []
+    outlier = max(getattr(law, "outliers", ()), default=0.0)
     for name, edge, column, sign in (("upper edge", law.lambda_max, -1, 1.0), ("lower edge", law.lambda_min, 0, -1.0)):
-        if edge <= 0 or any(abs(place - edge) <= SAME * edge for place, _ in atoms):
+        isolated = sign > 0 and outlier > 0
+        place, name = (outlier, "outlier") if isolated else (edge, name)
+        if edge <= 0 or any(abs(at - place) <= SAME * place for at, _ in atoms):
             continue
         kappa = edge_scale(law, upper=sign > 0)
-        if math.isnan(kappa):
+        ends = {width: rows[:, column] / place for width, rows in samples.items()}
+        if math.isnan(kappa) and not isolated:
             if _is_hard(law, upper=sign > 0):
-                ends = {width: rows[:, column] / edge for width, rows in samples.items()}
-                points.append(_Point(name, edge, edge, _between_powers(ends)))
+                points.append(_Point(name, place, place, _between_powers(ends)))
             continue
-        shift = sign * TRACY_WIDOM_MEAN / edge
-        corrected = {
-            width: rows[:, column] / edge - shift * (kappa * width) ** (-2 / 3) for width, rows in samples.items()
-        }
-        points.append(_Point(name, edge, edge, extrapolate(corrected)))
+        approach = Approach(
+            rate=0.0 if math.isnan(kappa) else sign * TRACY_WIDOM_MEAN / edge * kappa ** (-2 / 3),
+            gap=math.log(place / edge) if isolated else getattr(law, "log_gap_to_outlier", math.inf),
+            isolated=isolated,
+        )
+        found = extrapolate({width: values - approach.shift(width) for width, values in ends.items()})
+        doubt = np.abs(found.coefficients) @ approach.doubt(found.widths)
+        points.append(_Point(name, place, place, replace(found, curvature_bound=found.curvature_bound + doubt)))
     return points
 
 

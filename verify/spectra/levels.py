@@ -87,11 +87,7 @@ def shares_at(samples: Mapping[int, np.ndarray], levels: np.ndarray) -> Extrapol
         width: np.array([np.searchsorted(row, levels, side="right") for row in rows]) for width, rows in samples.items()
     }
     found = extrapolate({width: count / width for width, count in counts.items()})
-    widths = list(counts)
-    # The weights of the widths in what is linear in their means.
-    units = {
-        width: np.tile(row, (len(counts[width]), 1)) for width, row in zip(widths, np.eye(len(widths)), strict=True)
-    }
-    weights = np.abs(extrapolate(units).value)
-    steps = np.array([np.exp(-2 * math.pi**2 * counts[width].var(axis=0, ddof=1)) / (2 * width) for width in widths])
-    return replace(found, curvature_bound=found.curvature_bound + weights @ steps)
+    steps = np.array(
+        [np.exp(-2 * math.pi**2 * counts[width].var(axis=0, ddof=1)) / (2 * width) for width in sorted(counts)]
+    )
+    return replace(found, curvature_bound=found.curvature_bound + np.abs(found.coefficients) @ steps)

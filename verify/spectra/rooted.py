@@ -24,6 +24,10 @@ class LogarithmicLaw(Protocol):
     def log_lambda_min(self) -> float: ...
     @property
     def atoms(self) -> Sequence: ...
+    @property
+    def log_outliers(self) -> Sequence[float]: ...
+    @property
+    def log_gap_to_outlier(self) -> float: ...
     def density_of_log(self, t, /) -> np.ndarray: ...
     def cdf_of_log(self, t, /) -> np.ndarray: ...
     def log_quantile(self, p, /) -> np.ndarray: ...
@@ -78,6 +82,14 @@ class RootedLaw(SpectralLaw):
     def atoms(self) -> tuple[tuple[float, float], ...]:
         with np.errstate(divide="ignore"):
             return tuple((float(self.x(np.log(place))), mass) for place, mass in self.law.atoms)
+
+    @property
+    def outliers(self) -> tuple[float, ...]:
+        return tuple(self.x(np.array(self.law.log_outliers)).tolist())
+
+    @property
+    def log_gap_to_outlier(self) -> float:
+        return self.exponent * self.law.log_gap_to_outlier
 
     def density(self, lam, /):
         return self.law.density_of_log(self._log_lambda(lam)) / (self.exponent * np.asarray(lam))

@@ -1,4 +1,4 @@
-"""Moments of J J^T and E ln sigma of one random network in O(width depth) operations, exact in law."""
+"""Moments of J J^T, its largest eigenvalue and E ln sigma of one random network, exact in law, without a matrix."""
 
 import math
 
@@ -8,7 +8,7 @@ from scipy.linalg import svdvals
 from verify.kernels import Normals
 from verify.networks import children
 from verify.signals import SignalSetting
-from verify.spectra.krylov import RevealedJacobian, moments
+from verify.spectra.krylov import RevealedJacobian, largest, moments
 from verify.spectra.products import JacobianSetting, jacobian, log_spectrum
 from verify.spectra.revealed import REVEALED
 
@@ -16,6 +16,7 @@ __all__ = ["MOMENTS", "mean_log_sigma", "measure"]
 
 # How many moments of J J^T are measured.
 MOMENTS = 2
+TOLERANCE = 1e-8  # relative residual of lambda_max: networks differ by more than its square root
 
 
 def measure(setting: SignalSetting, item: tuple[int, np.random.SeedSequence]) -> dict[str, np.ndarray]:
@@ -25,11 +26,12 @@ def measure(setting: SignalSetting, item: tuple[int, np.random.SeedSequence]) ->
     -------
     dict
         "jacobian_moment" (2,): tr (J J^T)^k/width for k = 1, 2, from one random vector. "mean_log_sigma" (1,): the mean
-        of the logarithms of the singular values of J. With whole matrices both come from all singular values.
+        of the logarithms of the singular values of J. "lambda_max" (1,): the largest eigenvalue of J J^T. With whole
+        matrices all come from all singular values.
     """
     width, seed = item
     given = JacobianSetting(law=setting.law, q0=setting.q0, lengths=setting.lengths)
-    first, second = children(seed, 2)
+    first, second, third = children(seed, 3)
     whole = setting.law.method == "matrices"
     found = {}
     if "jacobian_moment" in setting.quantities:
@@ -41,6 +43,12 @@ def measure(setting: SignalSetting, item: tuple[int, np.random.SeedSequence]) ->
     if "mean_log_sigma" in setting.quantities:
         mean = log_spectrum(given, width, second).mean() if whole else mean_log_sigma(given, width, second)
         found["mean_log_sigma"] = np.array([mean])
+    if "lambda_max" in setting.quantities:
+        if whole:
+            top = svdvals(jacobian(given, width, third))[0] ** 2
+        else:
+            top, _ = largest(RevealedJacobian(given, width, third), tolerance=TOLERANCE)
+        found["lambda_max"] = np.array([top])
     return found
 
 

@@ -1,0 +1,65 @@
+"""How the extreme eigenvalue of a random matrix comes to its limit as the width grows: slower than by 1/width."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from meanfield.results import Result
+
+__all__ = ["TRACY_WIDOM_MEAN", "Approach", "root_scale"]
+
+# The largest eigenvalue of a real matrix at an edge rho = (kappa/pi) sqrt(edge - lambda) is, in units of
+# (kappa width)^(-2/3), distributed by Tracy and Widom's law for beta = 1, of this mean (Bornemann, 0904.1581, table 2).
+TRACY_WIDOM_MEAN = -1.2065335745820
+# An outlier this many times the first correction away from the edge is out of its reach: by then the law of the largest
+# eigenvalue is that of the outlier, or of the edge, alone.
+FAR = 4.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Approach(Result):
+    """The mean of an extreme eigenvalue at a width is its limit plus `shift`, up to `doubt`, plus b/width.
+
+    Attributes
+    ----------
+    rate : float
+        The shift is rate width^(-2/3) at an edge where the density vanishes as a square root; 0 at other ends.
+    gap : float
+        How far an outlier is from the edge, or the edge from where an outlier would leave it; inf without one.
+    isolated : bool
+        Is the extreme eigenvalue an outlier? It has no such shift, but near the edge it is hard to tell from it.
+
+    References
+    ----------
+    .. [1] C. A. Tracy, H. Widom, Comm. Math. Phys. 177 (1996) 727. [2] J. Baik, G. Ben Arous, S. Peche, Ann. Probab. 33
+       (2005) 1643: an outlier that comes out of the edge.
+    """
+
+    rate: float
+    gap: float = math.inf
+    isolated: bool = False
+
+    def shift(self, width):
+        """Of the mean at a width, a number or array."""
+        first = self._first(width)
+        return np.where(self._is_near(first), first / 2, 0.0 if self.isolated else first)
+
+    def doubt(self, width):
+        """Bound on what the shift leaves out, beside b/width: the next power of the first correction."""
+        size = np.abs(self._first(width))
+        return np.where(self._is_near(size), size / 2, 0.0 if self.isolated else size**2)
+
+    def _first(self, width) -> np.ndarray:
+        return self.rate * np.asarray(width, dtype=np.float64) ** (-2 / 3)
+
+    def _is_near(self, first: np.ndarray) -> np.ndarray:
+        return self.gap < FAR * np.abs(first)
+
+
+def root_scale(steps: np.ndarray, density: np.ndarray) -> float:
+    """kappa of rho = (kappa/pi) sqrt(step) from two densities (2,), the nearer one last; nan if they are no such."""
+    coarse, fine = math.pi * density / np.sqrt(steps)
+    if not (fine > 0 and abs(coarse / fine - 1) <= 0.05):
+        return math.nan
+    return float(fine + (fine - coarse) / 3)
