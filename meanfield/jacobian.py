@@ -94,9 +94,9 @@ class JacobianSpectrum(SpectralResult):
     def log_outliers(self) -> tuple[float, ...]:
         """ln of the eigenvalues that leave the bulk upwards, by increasing lambda; of no mass, so no part of the law.
 
-        D^l depends on W^l through the signal that both see. Where phi is not odd that may take an eigenvalue of every
-        wide network out of the bulk, as for softplus or SiLU with orthogonal weights. W^1 is taken to be independent
-        of h^1.
+        D^l depends on W^l through the signal that both see, and along the signal J follows the length map: with many
+        layers the largest outlier grows by alpha^2 a layer, beyond the bulk where alpha^2 > chi_1, as at critical
+        points that repel. W^1 is taken to be independent of h^1.
         """
         return self._outliers.log_values
 

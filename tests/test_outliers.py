@@ -192,6 +192,17 @@ def test_networks_without_outliers(phi, sigma_w, sigma_b, depth, q0, weights):
     assert spectrum.largest_eigenvalue == spectrum.bulk_max
 
 
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize(("phi", "q_star"), [("silu", 0.5), ("tanhshrink", 2.0)])
+def test_in_deep_networks_the_outlier_grows_with_the_length_map(phi, q_star, weights):
+    """Along the signal a small change of the input is one of the length, which grows by alpha a layer."""
+    with pytest.warns(mf.UnstableCriticalPointWarning):
+        point = mf.critical_point(phi, q_star=q_star)
+    tops = [spectrum_of(phi, point.sigma_w, point.sigma_b, L, weights, q_star).log_outliers[-1] for L in (60, 80)]
+    assert point.alpha > 1.05
+    assert abs((tops[1] - tops[0]) / 40 - math.log(point.alpha)) <= 1e-4
+
+
 def test_a_scale_of_phi_is_one_of_the_weights():
     phi = mf.as_nonlinearity("softplus")
     twice = mf.Nonlinearity.from_callable(

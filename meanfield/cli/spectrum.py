@@ -47,7 +47,9 @@ MAP_Q_STAR = (1e-4, 2.5e-4, 6e-4, 1.5e-3, 4e-3, 1e-2, 2.5e-2, 6e-2, 0.15, 0.4, 1
     type=click.Choice(["lambda", "log", "sigma"]),
     help="A figure's variable: eigenvalue, its logarithm or singular value; by default one of the first two.",
 )
-@click.option("--map", "as_map", is_flag=True, help="Instead: the largest eigenvalue over --depth and --q-star.")
+@click.option(
+    "--map", "as_map", is_flag=True, help="Instead: the largest eigenvalue, outliers too, over --depth and --q-star."
+)
 @click.option("--simulate", is_flag=True, help="Simulate networks too, and compare.")
 @click.option(
     "--width",
@@ -213,8 +215,8 @@ def _show(name: str, points: list[SpectralPoint]) -> None:
     )
     if any(point.spectrum.outliers for point in points):
         echo(
-            "outliers: single eigenvalues above the law's end that every wide network has, since slopes depend on the "
-            "weights before them"
+            "outliers: single eigenvalues of every wide network above the end of the law; along the signal J follows "
+            "the length map"
         )
     for text in dict.fromkeys(point.spectrum.status.message for point in points if point.spectrum.status):
         echo(text)

@@ -48,8 +48,8 @@ def spectrum_section(
     body += table(("weights", "mean of λ", "variance of λ", "largest λ", "outliers", "point masses"), rows)
     if any(law.outliers for law in spectra.values()):
         body += paragraph(
-            "Outliers are single eigenvalues above the law's end that every wide network has: slopes depend on the "
-            "weights before them."
+            "Outliers are single eigenvalues of every wide network above the end of the law: along the signal J "
+            "follows the length map."
         )
     if reason:
         body += paragraph(reason, kind="note")
