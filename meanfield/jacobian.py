@@ -94,9 +94,9 @@ class JacobianSpectrum(SpectralResult):
     def log_outliers(self) -> tuple[float, ...]:
         """ln of the eigenvalues that leave the bulk upwards, by increasing lambda; of no mass, so no part of the law.
 
-        D^l depends on W^l through the signal that both see, and along the signal J follows the length map: with many
-        layers the largest outlier grows by alpha^2 a layer, beyond the bulk where alpha^2 > chi_1, as at critical
-        points that repel. W^1 is taken to be independent of h^1.
+        D^l depends on W^l through the signal that both see, and along the signal J follows the length map. Where
+        alpha^2 > chi_1, as at critical points that repel, the largest outlier of many layers grows by alpha^2 a layer;
+        others there are too. W^1 is taken to be independent of h^1.
         """
         return self._outliers.log_values
 
@@ -108,7 +108,7 @@ class JacobianSpectrum(SpectralResult):
 
     @property
     def log_outlier_error(self) -> float:
-        """Bound on the error of `log_outliers`; nan where they are not known: where only far tails reach the end."""
+        """Estimate of their largest error; nan where they are not known: where only far tails reach the end."""
         return self._outliers.error
 
     @property
@@ -121,8 +121,15 @@ class JacobianSpectrum(SpectralResult):
 
     @property
     def largest_eigenvalue(self) -> float:
-        """What lambda_max of wide networks tends to: the largest outlier, `bulk_max` if there is none."""
+        """What lambda_max of wide networks tends to: the largest outlier, `bulk_max` if none is known."""
         return max((*self.outliers, self.bulk_max))
+
+    @property
+    def log_bulk_max(self) -> float:
+        """ln of `bulk_max`, which does not overflow."""
+        if self.spectrum is None:
+            return -math.inf
+        return max([*self.spectrum.atoms, *(component.upper.log_z for component in self.spectrum.components)])
 
     @functools.cached_property
     def _outliers(self) -> Outliers:

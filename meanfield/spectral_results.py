@@ -45,6 +45,11 @@ class SpectralResult(Result):
         """ln of single eigenvalues beyond the law, of which most laws know none."""
         return ()
 
+    @property
+    def log_gap_to_outlier(self) -> float:
+        """How far such an eigenvalue is from leaving the law, in ln lambda."""
+        return math.inf
+
     def density(self, lam):
         """Density of the eigenvalue at `lam`, a float or array; 0 outside the support, inf at a hard edge."""
         lam = interval("lam", lam)

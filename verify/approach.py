@@ -7,19 +7,18 @@ import numpy as np
 
 from meanfield.results import Result
 
-__all__ = ["TRACY_WIDOM_MEAN", "Approach", "root_scale"]
+__all__ = ["DIRECT", "TRACY_WIDOM_MEAN", "Approach", "root_scale"]
 
 # The largest eigenvalue of a real matrix at an edge rho = (kappa/pi) sqrt(edge - lambda) is, in units of
 # (kappa width)^(-2/3), distributed by Tracy and Widom's law for beta = 1, of this mean (Bornemann, 0904.1581, table 2).
 TRACY_WIDOM_MEAN = -1.2065335745820
-# An outlier this many times the first correction away from the edge is out of its reach: by then the law of the largest
-# eigenvalue is that of the outlier, or of the edge, alone.
+# An outlier this many times the first correction away from the edge is out of its reach.
 FAR = 4.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Approach(Result):
-    """The mean of an extreme eigenvalue at a width is its limit plus `shift`, up to `doubt`, plus b/width.
+    """The mean of an extreme eigenvalue at a width is its limit plus `shift`, give or take `doubt`, plus b/width.
 
     Attributes
     ----------
@@ -28,7 +27,8 @@ class Approach(Result):
     gap : float
         How far an outlier is from the edge, or the edge from where an outlier would leave it; inf without one.
     isolated : bool
-        Is the extreme eigenvalue an outlier? It has no such shift, but near the edge it is hard to tell from it.
+        Is the extreme eigenvalue an outlier? It has no such shift: near the edge, where both fluctuate together, it is
+        within a fifth of it. An edge near where an outlier would leave it has between none and all of its shift.
 
     References
     ----------
@@ -43,18 +43,24 @@ class Approach(Result):
     def shift(self, width):
         """Of the mean at a width, a number or array."""
         first = self._first(width)
-        return np.where(self._is_near(first), first / 2, 0.0 if self.isolated else first)
+        return np.where(self._is_near(first), first / 2, first) if not self.isolated else 0.0 * first
 
     def doubt(self, width):
-        """Bound on what the shift leaves out, beside b/width: the next power of the first correction."""
+        """Size of what the shift leaves out, beside b/width; at an edge that of the next power, the square."""
         size = np.abs(self._first(width))
-        return np.where(self._is_near(size), size / 2, 0.0 if self.isolated else size**2)
+        if self.isolated:
+            return np.where(self._is_near(size), 0.2 * size, 0.0)
+        return np.where(self._is_near(size), size / 2, size**2)
 
     def _first(self, width) -> np.ndarray:
         return self.rate * np.asarray(width, dtype=np.float64) ** (-2 / 3)
 
     def _is_near(self, first: np.ndarray) -> np.ndarray:
         return self.gap < FAR * np.abs(first)
+
+
+# Of quantities whose mean over networks is off by b/width alone.
+DIRECT = Approach(rate=0.0)
 
 
 def root_scale(steps: np.ndarray, density: np.ndarray) -> float:

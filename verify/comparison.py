@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.errors import InvalidParameterError
-from verify.approach import Approach
+from verify.approach import DIRECT, Approach
 from verify.quantities import QUANTITIES, Place
 from verify.records import Prediction, Simulation
 from verify.reports import Check, entry_name, listed
@@ -28,7 +28,6 @@ __all__ = [
 
 # On every scale a difference of this size is a large one: 65 % of a length.
 LARGE = 0.5
-DIRECT = Approach(rate=0.0)
 UNKNOWN = "Too little is known of"
 SETTING = ("phi", "sigma_w", "sigma_b", "depth", "weights", "q0", "lengths")
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from meanfield.arguments import integer, seed_sequence
 from meanfield.results import Result
+from verify.approach import DIRECT, Approach
 from verify.certificate import predict
 from verify.long_runs import open_store, refuse_large
 from verify.quantities import QUANTITIES
@@ -126,8 +127,8 @@ def width_bias(
     Notes
     -----
     With bias b/N and variance v/N at width N, one network is off by sqrt(b^2/N^2 + v/N) in the root mean square, and
-    by `precision` = p at N = [v + sqrt(v^2 + 4 p^2 b^2)]/(2 p^2). That is so at one input, and of c at one pair of
-    inputs: how many pairs `c0` has does not matter.
+    by `precision` = p at N = [v + sqrt(v^2 + 4 p^2 b^2)]/(2 p^2); the bias of lambda_max has a known term of order
+    N^(-2/3) besides. That is so at one input, and of c at one pair of inputs: how many pairs `c0` has does not matter.
 
     Examples
     --------
@@ -177,8 +178,8 @@ def _deviations(
         spread, deviation = np.sqrt(variance), np.sqrt(bias**2 + variance)
         spread_error = np.where(variance == 0, 0.0, variance_error / (2 * spread))
         deviation_error = np.hypot(bias * bias_error, variance_error / 2) / deviation
-    known = float(prediction.approaches[name].shift(width)) if name in prediction.approaches else 0.0
-    needed, needed_error = _required_width(width, (bias, bias_error), (variance, variance_error), precision, known)
+    approach = prediction.approaches.get(name, DIRECT)
+    needed, needed_error = _required_width(width, (bias, bias_error), (variance, variance_error), precision, approach)
     typical = scale.invert(scale.apply(expected) + bias)
     stretch = scale.stretch(expected)
     columns = {
@@ -214,14 +215,14 @@ def _variance_error(values: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(squares.var(axis=0) / count, 2 * (squares.sum(axis=0) / (count - 1)) ** 2 / (count - 1)))
 
 
-def _required_width(width: int, bias: Pair, variance: Pair, precision: float, known: float) -> Pair:
-    """The root of (k N^(-2/3) + b/N)^2 + v/N = precision^2, and its standard error from those of b and v.
-
-    `known` is the first term of the bias at this width.
-    """
+def _required_width(width: int, bias: Pair, variance: Pair, precision: float, approach: Approach) -> Pair:
+    """The root of (shift(N) + b/N)^2 + v/N = precision^2, and its standard error from those of b and v."""
     (b, b_error), (v, v_error) = ((width * value, width * error) for value, error in (bias, variance))
-    if known:
-        return _required_with_edge(width, (b - width * known, b_error), (v, v_error), precision, known)
+    if approach.rate:
+        own = b - width * float(approach.shift(width)), b_error
+        first, _ = _required_with_edge(own, (v, v_error), precision, approach, width)
+        # Near an outlier the shift is another one at larger widths.
+        return _required_with_edge(own, (v, v_error), precision, approach, float(np.nanmax(first)))
     root = np.sqrt(v**2 + (2 * precision * b) ** 2)
     with np.errstate(invalid="ignore", divide="ignore"):
         by_b = np.where(root == 0, 0.0, 2 * b / root) * b_error
@@ -229,9 +230,9 @@ def _required_width(width: int, bias: Pair, variance: Pair, precision: float, kn
     return (v + root) / (2 * precision**2), np.hypot(by_b, by_v)
 
 
-def _required_with_edge(width: int, b: Pair, v: Pair, precision: float, known: float) -> Pair:
-    """The largest root in N, that of a polynomial in y = N^(-1/3), entry by entry."""
-    k = known * width ** (2 / 3)
+def _required_with_edge(b: Pair, v: Pair, precision: float, approach: Approach, near: float) -> Pair:
+    """The same with the shift k N^(-2/3) that holds near a width: of a polynomial in y = N^(-1/3), entry by entry."""
+    k = float(approach.shift(near)) * near ** (2 / 3)
     needed, error = np.empty_like(b[0]), np.empty_like(b[0])
     for i, (own_b, own_v) in enumerate(zip(b[0], v[0], strict=True)):
         polynomial = np.polynomial.Polynomial([-(precision**2), 0.0, 0.0, own_v, k**2, 2 * k * own_b, own_b**2])

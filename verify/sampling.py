@@ -8,7 +8,7 @@ import numpy as np
 
 from meanfield.store import Store
 from meanfield.sweeps import sweep
-from verify.approach import Approach
+from verify.approach import DIRECT, Approach
 from verify.networks import network_seed
 from verify.quantities import QUANTITIES, families
 from verify.signals import SignalSetting
@@ -91,10 +91,10 @@ def sample_until(
     return _as_quantities(samples)
 
 
-def estimate(name: str, samples: Mapping[int, np.ndarray], approach: Approach | None = None) -> Extrapolation:
+def estimate(name: str, samples: Mapping[int, np.ndarray], approach: Approach = DIRECT) -> Extrapolation:
     """One quantity's samples extrapolated to infinite width, on its scale, less what is known of finite width."""
-    known = {width: 0.0 if approach is None else approach.shift(width) for width in samples}
-    return extrapolate({width: QUANTITIES[name].scale.apply(array) - known[width] for width, array in samples.items()})
+    scale = QUANTITIES[name].scale
+    return extrapolate({width: scale.apply(array) - approach.shift(width) for width, array in samples.items()})
 
 
 def _as_quantities(samples: Samples) -> Samples:

@@ -20,7 +20,7 @@ STATIONARY = 1e-9
 
 
 def predict_spectra(setting: SignalSetting) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """ "jacobian_moment" and "mean_log_sigma": value and error bound, in the shapes that `traces.measure` gives.
+    """ "jacobian_moment", "mean_log_sigma", "lambda_max": value and error bound, in the shapes of `traces.measure`.
 
     Notes
     -----
@@ -48,24 +48,30 @@ def approaches_of_spectra(setting: SignalSetting) -> dict[str, Approach]:
     if "lambda_max" not in setting.quantities:
         return {}
     spectrum = _spectrum(setting)
-    gap = spectrum.log_outliers[-1] - spectrum.log_lambda_max if spectrum.outliers else spectrum.log_gap_to_outlier
+    edge, isolated = spectrum.log_bulk_max, bool(spectrum.log_outliers)
     steps = np.array([4e-5, 1e-5])
-    kappa = root_scale(steps, np.asarray(spectrum.density_of_log(spectrum.log_lambda_max - steps)))
+    kappa = root_scale(steps, np.asarray(spectrum.density_of_log(edge - steps)))
     # Where the density does not vanish as a root, as at a point mass, there is no correction of this order.
     rate = 0.0 if math.isnan(kappa) else TRACY_WIDOM_MEAN * kappa ** (-2 / 3)
-    return {"lambda_max": Approach(rate=rate, gap=gap, isolated=bool(spectrum.outliers))}
+    gap = spectrum.log_outliers[-1] - edge if isolated else spectrum.log_gap_to_outlier
+    return {"lambda_max": Approach(rate=rate, gap=gap, isolated=isolated)}
 
 
 def _largest(setting: SignalSetting) -> tuple[np.ndarray, np.ndarray]:
     spectrum = _spectrum(setting)
     value = spectrum.largest_eigenvalue
-    isolated = bool(spectrum.outliers)
-    if not 0 < value < math.inf or math.isnan(spectrum.log_outlier_error):
+    if math.isnan(spectrum.log_outlier_error):
         raise InvalidParameterError(
             "quantities must not hold lambda_max where the law has no upper end that networks reach: for "
             f"{setting.law.phi.name} it ends at {spectrum.lambda_max:g}"
         )
-    error = spectrum.log_outlier_error if isolated else spectrum.errors["log_lambda_max"]
+    if not 0 < value < math.inf:
+        log_value = max((*spectrum.log_outliers, spectrum.log_bulk_max))
+        raise InvalidParameterError(
+            "quantities must not hold lambda_max where it is beyond double precision: here ln(lambda_max) = "
+            f"{log_value:g}"
+        )
+    error = spectrum.log_outlier_error if spectrum.log_outliers else spectrum.errors["log_lambda_max"]
     return np.array([value]), np.array([value * math.expm1(error)])
 
 

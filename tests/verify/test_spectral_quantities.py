@@ -149,11 +149,25 @@ def test_without_its_correction_the_edge_would_be_rejected():
     [
         ("x + x**3", 0.5, "free", "no upper end that networks reach"),
         ("tanh", 0.5, "reset", "unless q0 is a fixed point"),
+        ("softplus", 0.5, "free", "beyond double precision"),
     ],
 )
 def test_largest_eigenvalues_that_no_theory_knows_are_refused(phi, q0, lengths, rule):
+    depth = 1000 if phi == "softplus" else 3
     with pytest.raises(mf.InvalidParameterError, match=rule):
-        verify.predict(phi, 0.5, 0.1, depth=3, q0=q0, lengths=lengths, quantities=("lambda_max",))
+        verify.predict(phi, 0.5, 0.1, depth=depth, q0=q0, lengths=lengths, quantities=("lambda_max",))
+
+
+def test_far_tails_above_an_edge_do_not_count():
+    """Slopes without a bound, which no network meets at these lengths: the edge below them is what networks show."""
+    given = {"depth": 8, "q0": 0.1, "quantities": ("lambda_max",)}
+    right = verify.predict("x + 0.05*x**3", 0.7, 0.1, **given)
+    spectrum = mf.jacobian_spectrum("x + 0.05*x**3", 0.7, 0.1, depth=8, q0=0.1)
+    assert spectrum.lambda_max == math.inf
+    assert right.values["lambda_max"].tolist() == [spectrum.bulk_max]
+    simulation = verify.simulate("x + 0.05*x**3", 0.7, 0.1, widths=(100, 200, 400), networks=32, **given)
+    assert verify.compare(right, simulation).passed
+    assert not verify.compare(verify.predict("x + 0.05*x**3", 0.75, 0.1, **given), simulation).passed
 
 
 def test_only_what_is_asked_for_is_measured():

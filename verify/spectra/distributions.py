@@ -302,7 +302,7 @@ def _atom_points(samples: Mapping[int, np.ndarray], atoms: Sequence[tuple[float,
 
 def _edge_points(samples: Mapping[int, np.ndarray], law: SpectralLaw, atoms: Sequence[tuple[float, float]]):
     points = []
-    outlier = max(getattr(law, "outliers", ()), default=0.0)
+    outlier = math.exp(max(getattr(law, "log_outliers", ()), default=-math.inf))
     for name, edge, column, sign in (("upper edge", law.lambda_max, -1, 1.0), ("lower edge", law.lambda_min, 0, -1.0)):
         isolated = sign > 0 and outlier > 0
         place, name = (outlier, "outlier") if isolated else (edge, name)

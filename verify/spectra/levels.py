@@ -28,6 +28,10 @@ class SpectralLaw(Protocol):
     lambda_max, lambda_min : float
         The ends of its support.
     atoms : sequence of (location, mass)
+    log_outliers : sequence of float, optional
+        ln of single eigenvalues above its upper end, by increasing lambda; none if the law has no such attribute.
+    log_gap_to_outlier : float, optional
+        Without one, how far the edge is from where one would leave it, in ln lambda; by default inf, none is near.
     """
 
     @property

@@ -84,8 +84,8 @@ class RootedLaw(SpectralLaw):
             return tuple((float(self.x(np.log(place))), mass) for place, mass in self.law.atoms)
 
     @property
-    def outliers(self) -> tuple[float, ...]:
-        return tuple(self.x(np.array(self.law.log_outliers)).tolist())
+    def log_outliers(self) -> tuple[float, ...]:
+        return tuple(self.exponent * (t - self.log_top) for t in self.law.log_outliers)
 
     @property
     def log_gap_to_outlier(self) -> float:

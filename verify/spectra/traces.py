@@ -16,7 +16,7 @@ __all__ = ["MOMENTS", "mean_log_sigma", "measure"]
 
 # How many moments of J J^T are measured.
 MOMENTS = 2
-TOLERANCE = 1e-8  # relative residual of lambda_max: networks differ by more than its square root
+TOLERANCE = 1e-8  # residual of lambda_max, which bounds its relative error
 
 
 def measure(setting: SignalSetting, item: tuple[int, np.random.SeedSequence]) -> dict[str, np.ndarray]:
