@@ -102,7 +102,7 @@ class Equations:
         return (low + high) / 2
 
 
-@pytest.mark.parametrize("case", [GELU, SILU, SHRINK])
+@pytest.mark.parametrize("case", [GELU, SHRINK, ("gelu", 1.2, 0.1, 4, "gaussian", 0.5)])
 def test_outliers_make_the_equations_of_the_signal_singular(case):
     spectrum, equations = spectrum_of(*case), Equations(*case)
     (found,) = spectrum.log_outliers
@@ -121,20 +121,20 @@ def test_outliers_make_the_equations_of_the_signal_singular(case):
     assert signs[0] == signs[1] == -signs[2] == -signs[3]
 
 
-@pytest.mark.parametrize("case", WITH_OUTLIERS)
+@pytest.mark.parametrize("case", [SOFTPLUS, SILU, SHRINK, SHIFTED])
 def test_the_largest_eigenvalue_of_wide_networks_is_the_outlier(case):
     phi, sigma_w, sigma_b, depth, weights, q0 = case
     spectrum = spectrum_of(*case)
     samples = {
         width: verify.jacobian_lambda_max(
-            phi, sigma_w, sigma_b, width=width, depth=depth, networks=48, weights=weights, q0=q0, tolerance=1e-5, seed=4
+            phi, sigma_w, sigma_b, width=width, depth=depth, networks=40, weights=weights, q0=q0, tolerance=1e-4, seed=4
         ).lambda_max
-        for width in (400, 1600)
+        for width in (300, 1200)
     }
     # b/width is taken out with two widths.
     means = {width: np.log(values).mean() for width, values in samples.items()}
-    error = math.sqrt(sum(c**2 * np.log(samples[n]).var(ddof=1) / 48 for c, n in ((4 / 3, 1600), (1 / 3, 400))))
-    limit = (4 * means[1600] - means[400]) / 3
+    error = math.sqrt(sum(c**2 * np.log(samples[n]).var(ddof=1) / 40 for c, n in ((4 / 3, 1200), (1 / 3, 300))))
+    limit = (4 * means[1200] - means[300]) / 3
     (outlier,) = spectrum.log_outliers
     assert abs(limit - outlier) <= 4 * error
     assert limit - spectrum.log_lambda_max >= 4 * error, "the bulk's edge must be told apart"
@@ -152,7 +152,7 @@ def weights_of(rng, rows, columns, sigma_w, law):
 @pytest.mark.parametrize(("law", "aspect"), [("gaussian", 0.5), ("orthogonal", 0.5), ("orthogonal", 2.0)])
 def test_a_readout_moves_the_outlier_as_it_moves_the_law(law, aspect):
     """Plain networks of numpy, with a read-out of another size."""
-    phi, depth, sigma_w, sigma_b, width = mf.as_nonlinearity("gelu"), 4, 1.2, 0.1, 400
+    phi, depth, sigma_w, sigma_b, width = mf.as_nonlinearity("gelu"), 4, 1.2, 0.1, 300
     spectrum = spectrum_of("gelu", sigma_w, sigma_b, depth, law, 0.5, output_aspect=aspect)
     rng = np.random.default_rng(8)
     tops = []
@@ -194,8 +194,10 @@ def test_networks_without_outliers(phi, sigma_w, sigma_b, depth, q0, weights):
     assert spectrum.largest_eigenvalue == spectrum.bulk_max
 
 
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
-@pytest.mark.parametrize(("phi", "q_star"), [("silu", 0.5), ("tanhshrink", 2.0)])
+@pytest.mark.parametrize(
+    ("phi", "q_star", "weights"),
+    [("silu", 0.5, "gaussian"), ("silu", 0.5, "orthogonal"), ("tanhshrink", 2.0, "gaussian")],
+)
 def test_in_deep_networks_the_outlier_grows_with_the_length_map(phi, q_star, weights):
     """Along the signal a small change of the input is one of the length, which grows by alpha a layer."""
     with pytest.warns(mf.UnstableCriticalPointWarning):
@@ -248,13 +250,15 @@ def test_more_eigenvalues_lie_above_a_smaller_lambda(case):
 def test_deep_networks_show_several():
     phi, sigma_w, sigma_b, depth = "softplus", 1.2, 0.05, 50
     spectrum = spectrum_of(phi, sigma_w, sigma_b, depth, "orthogonal", None)
-    logs = 2 * verify.jacobian_log_singular_values(
-        phi, sigma_w, sigma_b, width=400, depth=depth, networks=8, weights="orthogonal", seed=3
+    logs = np.log(
+        verify.jacobian_lambda_max(
+            phi, sigma_w, sigma_b, width=600, depth=depth, networks=24, weights="orthogonal", tolerance=1e-4, seed=3
+        ).lambda_max
     )
     top, second = spectrum.log_outliers[::-1]
-    error = logs[:, 0].std(ddof=1) / math.sqrt(8)
-    assert abs(logs[:, 0].mean() - top) <= 4 * error
-    assert abs(logs[:, 0].mean() - second) >= 4 * error
+    error = logs.std(ddof=1) / math.sqrt(24)
+    assert abs(logs.mean() - top) <= 4 * error
+    assert logs.mean() - second >= 4 * error
     # The next one has hardly left the bulk.
     assert 0 < second - spectrum.log_lambda_max < 1e-3
 
@@ -283,7 +287,7 @@ def test_many_lengths_are_interpolated(monkeypatch):
 @pytest.mark.parametrize("aspect", [0.5, 2.0])
 def test_an_input_of_another_size_moves_it_as_it_moves_the_law(aspect):
     """Plain networks of numpy, W^1 of shape (width, width/aspect)."""
-    phi, depth, width = mf.as_nonlinearity("gelu"), 4, 400
+    phi, depth, width = mf.as_nonlinearity("gelu"), 4, 300
     spectrum = spectrum_of("gelu", 1.2, 0.1, depth, "orthogonal", 0.5, input_aspect=aspect)
     rng = np.random.default_rng(9)
     tops = []

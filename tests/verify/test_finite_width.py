@@ -61,14 +61,14 @@ def test_the_required_width_gives_the_precision(relu):
 
 def test_the_part_of_an_edge_falls_more_slowly():
     """lambda_max of a linear layer pair, 27/4: the root of (k N^(-2/3) + b/N)^2 + v/N = p^2, found by substitution."""
-    given = {"width": 80, "depth": 2, "networks": 200, "precision": 0.05, "quantities": "lambda_max"}
+    given = {"width": 80, "depth": 2, "networks": 200, "precision": 0.1, "quantities": "lambda_max"}
     (found,) = verify.width_bias("linear", 1.0, 0.0, **given).deviations
     approach = verify.predict("linear", 1.0, 0.0, depth=2, quantities="lambda_max").approaches["lambda_max"]
     N, bias = found.required_width, math.log1p(found.bias / found.theory)
     there = approach.shift(N) + 80 * (bias - approach.shift(80)) / N
-    assert math.hypot(there, math.sqrt(80 / N) * found.spread / found.theory) == pytest.approx(0.05, rel=1e-9)
+    assert math.hypot(there, math.sqrt(80 / N) * found.spread / found.theory) == pytest.approx(0.1, rel=1e-9)
     (wide,) = verify.width_bias("linear", 1.0, 0.0, **{**given, "width": round(N)}).deviations
-    assert abs(wide.deviation - 0.05) <= 0.05 * (3 / math.sqrt(400) + 2 * found.required_width_error / N)
+    assert abs(wide.deviation - 0.1) <= 0.1 * (3 / math.sqrt(400) + 2 * found.required_width_error / N)
 
 
 def test_correlations_have_their_own_units():

@@ -111,7 +111,7 @@ CASES = [
 def test_the_largest_eigenvalue_is_told_from_that_of_wrong_theories(phi, sigma_w, sigma_b, weights, depth):
     """An edge with Tracy and Widom's correction, an outlier, and an edge of slopes with jumps."""
     given = {"depth": depth, "weights": weights, "quantities": ("lambda_max",), "q0": 0.8}
-    simulation = verify.simulate(phi, sigma_w, sigma_b, widths=(100, 200, 400), networks=48, seed=2, **given)
+    simulation = verify.simulate(phi, sigma_w, sigma_b, widths=(75, 150, 300), networks=40, seed=2, **given)
     right = verify.predict(phi, sigma_w, sigma_b, **given)
     report = verify.compare(right, simulation)
     assert report.passed, report.verdict
@@ -125,7 +125,7 @@ def test_the_largest_eigenvalue_is_told_from_that_of_wrong_theories(phi, sigma_w
 
 def test_the_bulk_alone_is_a_wrong_theory_of_a_network_with_an_outlier():
     given = {"depth": 10, "weights": "orthogonal", "quantities": ("lambda_max",)}
-    simulation = verify.simulate("softplus", 1.2, 0.05, widths=(100, 200, 400), networks=64, **given)
+    simulation = verify.simulate("softplus", 1.2, 0.05, widths=(75, 150, 300), networks=64, **given)
     right = verify.predict("softplus", 1.2, 0.05, **given)
     spectrum = mf.jacobian_spectrum("softplus", 1.2, 0.05, depth=10, weights="orthogonal", q0=1.0)
     assert right.values["lambda_max"].tolist() == [spectrum.largest_eigenvalue]
@@ -137,7 +137,7 @@ def test_the_bulk_alone_is_a_wrong_theory_of_a_network_with_an_outlier():
 
 def test_without_its_correction_the_edge_would_be_rejected():
     given = {"depth": 2, "quantities": ("lambda_max",)}
-    simulation = verify.simulate("linear", 1.0, 0.0, widths=(50, 100, 200), networks=200, **given)
+    simulation = verify.simulate("linear", 1.0, 0.0, widths=(40, 80, 160), networks=120, **given)
     right = verify.predict("linear", 1.0, 0.0, **given)
     assert abs(right.values["lambda_max"][0] - 27 / 4) <= 1e-10
     assert verify.compare(right, simulation).passed
@@ -165,7 +165,7 @@ def test_far_tails_above_an_edge_do_not_count():
     spectrum = mf.jacobian_spectrum("x + 0.05*x**3", 0.7, 0.1, depth=8, q0=0.1)
     assert spectrum.lambda_max == math.inf
     assert right.values["lambda_max"].tolist() == [spectrum.bulk_max]
-    simulation = verify.simulate("x + 0.05*x**3", 0.7, 0.1, widths=(100, 200, 400), networks=32, **given)
+    simulation = verify.simulate("x + 0.05*x**3", 0.7, 0.1, widths=(75, 150, 300), networks=32, **given)
     assert verify.compare(right, simulation).passed
     assert not verify.compare(verify.predict("x + 0.05*x**3", 0.75, 0.1, **given), simulation).passed
 
