@@ -238,7 +238,8 @@ class _Chain:
         with np.errstate(divide="ignore"):
             V = np.exp(at_distinct(np.log([each.V for each in nodes])))[groups]
         # Of lengths of 0 all that counts is their ratio.
-        V_before = np.where(lengths > SMALLEST, np.concatenate([[math.nan], V[:-1]]), q / sigma_w**2)
+        with np.errstate(over="ignore"):
+            V_before = np.where(lengths > SMALLEST, np.concatenate([[math.nan], V[:-1]]), q / sigma_w / sigma_w)
         V_before[0] = math.nan
         changes = np.flatnonzero(np.diff(groups))
         return cls(
@@ -272,15 +273,15 @@ class _Chain:
         at_nodes, w = self._places(M)
         sums = np.array([each.expectations(place) for each, place in zip(self.nodes, at_nodes, strict=True)])
         tau = M / (1 + M) if self.orthogonal else 0.0
-        gain = self.sigma_w**2 * (tau if self.orthogonal else M) * w
         with np.errstate(all="ignore"):
+            gain = self.sigma_w**2 * (tau if self.orthogonal else M) * w
             crossed, kept, images, powers = self.at_layers(sums.T)
             share = self.sigma_w**2 * self.V_before / self.q  # of h^l - b^l in h^l
             e_1_squared = (share * crossed) ** 2 * (self.V / self.V_before)
             e_2 = kept / w
             e_3 = share * (share * images * self.q + self.sigma_b**2 * powers) / self.V_before
         constants = np.array([e_1_squared, e_2, e_3, gain]).T
-        if not (np.isfinite(constants[1:]).all() and math.isfinite(e_2[0])):
+        if not (np.isfinite(constants[1:]).all() and math.isfinite(e_2[0]) and gain.min() > 0):
             return None
         r, number = float(e_2[0]), 0
         for layer, (first, second, third, k) in enumerate(constants[1:].tolist(), start=1):

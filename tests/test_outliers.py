@@ -272,6 +272,12 @@ def test_lengths_of_zero_are_the_limit_of_small_ones(phi, weights):
     assert at.log_bulk_max == pytest.approx(near.log_bulk_max, abs=1e-4)
 
 
+def test_where_weights_vanish_nothing_is_known():
+    spectrum = spectrum_of("softplus", 1e-200, 0.05, 3, "gaussian", None)
+    assert spectrum.log_outliers == ()
+    assert math.isnan(spectrum.log_outlier_error)
+
+
 def test_many_lengths_are_interpolated(monkeypatch):
     case = ("softplus", 1.2, 0.05, 90, "orthogonal", 30.0)
     one_by_one = spectrum_of(*case)

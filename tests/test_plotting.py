@@ -24,7 +24,9 @@ from meanfield.plotting import (
     plot_residuals,
     verification_figure,
 )
+from meanfield.plotting.style import SYMBOLS
 from tests.figure_checks import assert_fits_a_column
+from verify.quantities import QUANTITIES
 
 HOSTILE = "<img src=x onerror=alert(1)>$x_{[bold]../.."
 
@@ -174,6 +176,25 @@ def test_checks_that_failed_are_crosses_and_undecided_ones_hollow(report):
     assert [line.get_ydata() for line in crosses] == [[3.0], [3.0], [3.0]]
     hollow = [line for line in lines if line.get_markerfacecolor() == "white"]
     assert [line.get_ydata() for line in hollow] == [[2.0], [2.0], [2.0]]
+
+
+def test_quantities_of_whole_networks_stand_side_by_side():
+    """Every quantity there is has its symbol, and none hides another."""
+    names = [name for name, each in QUANTITIES.items() if each.places((1,), (0.5,))[0][1] == 0]
+    checks = [
+        SimpleNamespace(
+            quantity=name, label="", layer=0, theory=1.0, estimate=1.0, standard_error=0.1, z=0.0, passed=True,
+            undecided=False,
+        )
+        for name in names
+    ]  # fmt: skip
+    assert {"lambda_max", "trace", "ntk"} <= set(names)
+    figure = verification_figure(SimpleNamespace(checks=checks), title="whole networks")
+    (ax,) = figure.axes
+    drawn = [x for line in ax.lines if line.get_marker() not in ("None", "", None) for x in line.get_xdata()]
+    assert drawn == list(range(len(names)))
+    assert ax.get_title(loc="left") == "whole networks"
+    assert [text.get_text() for text in ax.get_xticklabels()] == [SYMBOLS[name] for name in names]
 
 
 def test_a_users_text_is_drawn_as_it_is(diagram, line, report):

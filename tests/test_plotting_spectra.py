@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 
 import meanfield as mf
@@ -78,6 +79,16 @@ def test_every_contour_inside_has_its_label():
     depth, q = np.geomspace(1, 100, 30), np.geomspace(1e-3, 1, 20)
     ax = plot_lambda_max(depth, q, np.outer(1 + q, depth))
     assert {"2", "5", "10", "20", "50"} <= {text.get_text() for text in ax.texts}
+
+
+def test_contours_of_powers_are_right_between_few_points():
+    """lambda = L^3/q^2 on a coarse grid: straight in logarithms."""
+    depth, q = np.array([1.0, 8.0, 64.0]), np.array([0.01, 1.0])
+    ax = plot_lambda_max(depth, q, depth**3 / q[:, None] ** 2)
+    (contours,) = (each for each in ax.collections if isinstance(each, ContourSet))
+    for level, path in zip(contours.levels, contours.get_paths(), strict=True):
+        x, y = path.vertices.T
+        assert np.allclose(x**3 / y**2, level, rtol=2e-2)
 
 
 def test_a_histogram_has_the_area_of_what_it_counts():

@@ -186,6 +186,8 @@ def calibrate(
     }
     sizes_of_networks, size, _, root = checked_budget(setting, widths, networks, None, seed)
     refuse_large(setting, sizes_of_networks, size, max_memory, repeated=count)
+    key = {"widths": sizes_of_networks, "networks": size, "level": chance, "errors": sizes}
+    store = open_store(folder, resume, function="calibrate", setting=setting, seed=root, **key)
     wrong = [*off_by(setting, sizes), *controls(setting)]
     drawn = wrong_networks(setting)
     plan = _Plan(
@@ -197,8 +199,6 @@ def calibrate(
         predictions=(predict(phi, sigma_w, sigma_b, **common), *(each.prediction for each in wrong)),
         wrong_networks=tuple(drawn.values()),
     )
-    key = {"widths": sizes_of_networks, "networks": size, "level": chance, "errors": sizes}
-    store = open_store(folder, resume, function="calibrate", setting=setting, seed=root, **key)
     judged = np.array(sweep(partial(_judge_run, plan), range(count), executor=executor, store=store), dtype=np.float64)
     rejected, expected = judged[:, 0].sum(axis=0), judged[:, 1].mean(axis=0)
     names = [(each.name, each.parameter, each.size) for each in wrong]

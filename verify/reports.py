@@ -162,9 +162,10 @@ def _agreement(checks: Sequence[Check], simulated: str) -> str:
 
 def _ignorance(checks: Sequence[Check], simulated: str) -> str:
     doubts = sum(check.undecided for check in checks)
+    others = ", and in the others not at all" if doubts < len(checks) else ""
     return (
         f"Cannot tell whether the theory holds: in {doubts} of {len(checks)} checks {simulated} differ too much among "
-        "themselves, and in the others not at all."
+        f"themselves{others}."
     )
 
 

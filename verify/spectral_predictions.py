@@ -48,13 +48,17 @@ def approaches_of_spectra(setting: SignalSetting) -> dict[str, Approach]:
     if "lambda_max" not in setting.quantities:
         return {}
     spectrum = _spectrum(setting)
-    edge, isolated = spectrum.log_bulk_max, bool(spectrum.log_outliers)
-    steps = np.array([4e-5, 1e-5])
-    kappa = root_scale(steps, np.asarray(spectrum.density_of_log(edge - steps)))
-    # Where the density does not vanish as a root, as at a point mass, there is no correction of this order.
+    isolated, kappa = bool(spectrum.log_outliers), _edge_scale(spectrum)
+    # At a point mass, and for an outlier beyond another end than a root, there is no correction of this order.
     rate = 0.0 if math.isnan(kappa) else TRACY_WIDOM_MEAN * kappa ** (-2 / 3)
-    gap = spectrum.log_outliers[-1] - edge if isolated else spectrum.log_gap_to_outlier
+    gap = spectrum.log_outliers[-1] - spectrum.log_bulk_max if isolated else spectrum.log_gap_to_outlier
     return {"lambda_max": Approach(rate=rate, gap=gap, isolated=isolated)}
+
+
+def _edge_scale(spectrum: JacobianSpectrum) -> float:
+    """kappa of the density (kappa/pi) sqrt(t_max - t) of t = ln lambda at the bulk's end; nan if it is no root."""
+    steps = np.array([4e-5, 1e-5])
+    return root_scale(steps, np.asarray(spectrum.density_of_log(spectrum.log_bulk_max - steps)))
 
 
 def _largest(setting: SignalSetting) -> tuple[np.ndarray, np.ndarray]:
@@ -64,6 +68,12 @@ def _largest(setting: SignalSetting) -> tuple[np.ndarray, np.ndarray]:
         raise InvalidParameterError(
             "quantities must not hold lambda_max where the law has no upper end that networks reach: for "
             f"{setting.law.phi.name} it ends at {spectrum.lambda_max:g}"
+        )
+    ends_in_atom = spectrum.log_atoms and spectrum.log_atoms[-1][0] == spectrum.log_bulk_max
+    if math.isnan(_edge_scale(spectrum)) and not (ends_in_atom or spectrum.log_outliers):
+        raise InvalidParameterError(
+            "quantities must not hold lambda_max where the density does not vanish as a root at the end of the law, as "
+            f"with one layer of orthogonal weights: how networks of {setting.law.phi.name} come near to it is not known"
         )
     if not 0 < value < math.inf:
         log_value = max((*spectrum.log_outliers, spectrum.log_bulk_max))

@@ -72,7 +72,7 @@ def command(
     networks of several widths reject the law.
     """
     import meanfield as mf
-    from meanfield.arguments import scalar
+    from meanfield.arguments import integer, scalar
     from meanfield.cli.pool import pool
     from meanfield.memory import refuse_memory
 
@@ -89,6 +89,7 @@ def command(
     points = spectral_points(nonlinearity, q_star=q_star, depths=depth or (16,), weights=weights, **at)
     if simulate:
         scalar("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
+        integer("networks", networks, low=2 if len(width) > 1 else 1)
         # The singular values of all networks, and one network: a product, its factors and their decomposition.
         refuse_memory(8 * (networks * sum(width) + 8 * max(width) ** 2), None, "the simulation")
         with pool(workers, "simulated networks") as executor:
@@ -291,9 +292,12 @@ def _deliver_map(phi, depths, q_star, weights: str, workers: int, *, as_json, ou
 
     from meanfield.arguments import integer, interval
     from meanfield.cli.pool import pool
+    from meanfield.errors import InvalidParameterError
 
     columns = np.array(sorted({integer("depth", depth, low=1) for depth in depths}))
     rows = np.unique(interval("q_star", q_star, low=0.0, open_low=True))
+    if output is not None and output.suffix in IMAGES and min(rows.size, columns.size) < 2:
+        raise InvalidParameterError("a figure of the map needs at least two of --depth and two of --q-star")
     with pool(workers, "spectra") as executor:
         values = lambda_max_map(phi, depths=columns.tolist(), q_star=rows.tolist(), weights=weights, executor=executor)
 
@@ -301,6 +305,8 @@ def _deliver_map(phi, depths, q_star, weights: str, workers: int, *, as_json, ou
         lines = [[f"{q:.4g}", *(f"{value:.5g}" for value in line)] for q, line in zip(rows, values, strict=True)]
         headers = ("q_star", *(f"L = {depth}" for depth in columns))
         print_table(headers, lines, title=f"{_title(phi.name, weights)}: largest eigenvalue of J J^T")
+        if np.isnan(values).any():
+            echo("nan: no critical point has that q_star")
 
     def figure():
         from meanfield.plotting import figure_of, plot_lambda_max

@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.patheffects import AbstractPathEffect, withStroke
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from scipy.interpolate import RegularGridInterpolator
 
 from meanfield.plotting.style import BLACK, SYMBOLS, add_colour_bar, axes_for, label_axes, mark_empty, text_size
 
@@ -13,6 +15,8 @@ __all__ = ["plot_lambda_max"]
 
 # Labels of contours keep this share of the picture away from its frame.
 MARGIN = 0.05
+FINE = 150  # points of a finer grid along each axis
+DEPTH_TICKS = 7
 
 
 def plot_lambda_max(depth, q_star, lambda_max, *, title: str | None = None, ax: Axes | None = None):
@@ -50,9 +54,13 @@ def plot_lambda_max(depth, q_star, lambda_max, *, title: str | None = None, ax: 
     bar = add_colour_bar(ax, mesh, r"largest eigenvalue $\lambda_{\max}$ of $JJ^T$")
     ax.set_xscale("log")
     ax.set_yscale("log")
+    depths = np.unique(depth)
+    ax.xaxis.set_major_locator(FixedLocator(depths[:: math.ceil(len(depths) / DEPTH_TICKS)].tolist()))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda depth, _: f"{depth:g}"))
     levels = _round_values(*ends)
     if levels and min(values.shape) > 1:
-        lines = ax.contour(depth, q_star, values, levels=levels, colors="white", linewidths=1.0)
+        lines = ax.contour(*_finer(depth, q_star, values), levels=levels, colors="white", linewidths=1.0)
         # White with a dark rim is seen on both ends of the colours.
         rim: list[AbstractPathEffect] = [withStroke(linewidth=2.2, foreground=BLACK)]
         lines.set(path_effects=rim)
@@ -62,6 +70,14 @@ def plot_lambda_max(depth, q_star, lambda_max, *, title: str | None = None, ax: 
         bar.ax.hlines(levels, 0, 1, transform=bar.ax.get_yaxis_transform(), color="white", linewidth=1.0)
     label_axes(ax, "depth $L$", SYMBOLS["q_star"], title)
     return ax
+
+
+def _finer(depth, q_star, values: np.ma.MaskedArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A finer grid: on it contours are right, which are straight between points, and all axes are logarithmic."""
+    axes = np.log(np.asarray(q_star, dtype=np.float64)), np.log(np.asarray(depth, dtype=np.float64))
+    fine = [np.linspace(each[0], each[-1], FINE) for each in axes]
+    known = RegularGridInterpolator(axes, np.log(values.filled(np.nan)))
+    return np.exp(fine[1]), np.exp(fine[0]), np.exp(known(tuple(np.meshgrid(*fine, indexing="ij"))))
 
 
 def _label_places(paths, depth, q_star) -> list[tuple[float, float]]:

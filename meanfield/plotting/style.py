@@ -57,6 +57,7 @@ SYMBOLS = {
     "ntk_cosine": r"$\cos\Theta$",
     "jacobian_moment": r"$E\,\lambda^k$",
     "mean_log_sigma": r"$E\,\ln s$",
+    "lambda_max": r"$\lambda_{\max}$",
     "trace": r"$\mathrm{tr}\,W$",
     "q_star": r"$q^*$",
     "alpha": r"$\alpha$",

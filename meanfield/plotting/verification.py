@@ -96,6 +96,7 @@ def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
         "gradient": "P",
         "jacobian_moment": "D",
         "mean_log_sigma": "v",
+        "lambda_max": "*",
         "trace": "X",
         "xi_q": "<",
         "xi_c": ">",
@@ -109,17 +110,21 @@ def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
         "gradient": GREEN,
         "jacobian_moment": VERMILION,
         "mean_log_sigma": BLACK,
+        "lambda_max": BLUE,
         "trace": ORANGE,
         "xi_q": BLUE,
         "xi_c": ORANGE,
         "ntk": VERMILION,
         "ntk_cosine": BLACK,
     }
-    for quantity, series in _groups(report).items():
-        checks = [check for checks in series.values() for check in checks]
-        kept = [(check.layer, check.z) for check in checks if check.passed and not check.undecided]
-        doubtful = [(check.layer, check.z) for check in checks if check.undecided]
-        lost = [(check.layer, check.z) for check in checks if not check.passed]
+    layers = {check.layer for check in report.checks}
+    groups = _groups(report)
+    for number, (quantity, series) in enumerate(groups.items()):
+        # Without layers each quantity has a place of its own.
+        checks = [(number if layers == {0} else check.layer, check) for checks in series.values() for check in checks]
+        kept = [(x, check.z) for x, check in checks if check.passed and not check.undecided]
+        doubtful = [(x, check.z) for x, check in checks if check.undecided]
+        lost = [(x, check.z) for x, check in checks if not check.passed]
         colour, symbol = colours[quantity], SYMBOLS[quantity]
         ax.plot(*_columns(kept), linestyle="none", color=colour, marker=markers[quantity], label=symbol)
         ax.plot(*_columns(doubtful), linestyle="none", color=colour, marker=markers[quantity], markerfacecolor="white")
@@ -127,11 +132,16 @@ def plot_residuals(report, *, title: str | None = None, ax: Axes | None = None):
     ax.axhline(0.0, color=BLACK, linewidth=0.8)
     ax.axhspan(-2, 2, color="#eeeeee", zorder=0)
     ax.margins(y=0.12)
-    _set_layers(ax, [check.layer for check in report.checks])
-    whole = any(check.layer == 0 for check in report.checks)
+    if layers == {0}:
+        ax.set_xticks(range(len(groups)), [SYMBOLS[quantity] for quantity in groups])
+        ax.set_xlim(-0.5, len(groups) - 0.5)
+        name = "quantity of the whole network"
+    else:
+        _set_layers(ax, [check.layer for check in report.checks])
+        name = "layer $l$ (0: the whole network)" if 0 in layers else "layer $l$"
     label_axes(
         ax,
-        "layer $l$ (0: the whole network)" if whole else "layer $l$",
+        name,
         "$z$: distance less allowance,\nin standard errors",
         title,
     )
@@ -147,13 +157,13 @@ def verification_figure(report, *, title: str | None = None) -> Figure:
         if all(check.layer for each in series.values() for check in each)
     ]
     figure = Figure(figsize=(3.4, 1.9 * (len(groups) + 1) + 0.5), layout="constrained")
-    *panels, last = figure.subplots(len(groups) + 1, 1, sharex=True)
+    *panels, last = figure.subplots(len(groups) + 1, 1, sharex=True, squeeze=False)[:, 0]
     for number, (ax, quantity) in enumerate(zip(panels, groups, strict=True)):
         plot_report(report, quantity=quantity, title=None if number else title, ax=ax)
         ax.set_xlabel("")
         # Only the symbol: the words are longer than a panel is high.
         ax.set_ylabel(SYMBOLS[quantity])
-    plot_residuals(report, ax=last)
+    plot_residuals(report, title=None if panels else title, ax=last)
     # One legend below all panels, where it covers no point.
     drawn = [ax.get_legend_handles_labels()[0] for ax in ([*panels[:1], last])]
     for ax in figure.axes:

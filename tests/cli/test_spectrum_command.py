@@ -178,6 +178,8 @@ def test_files_of_every_kind(terminal, tmp_path):
         (["tanh", "--sigma-w", "-1", "--sigma-b", "0"], "sigma_w must be > 0"),
         (["tanh", "--q0", "-1"], "q0 must be >= 0"),
         (["tanh", "--map", "--simulate"], "--map"),
+        (["tanh", "--map", "--q-star", "0.1", "--depth", "2,4", "--output", "map.png"], "two of --q-star"),
+        (["tanh", "--simulate", "--width", "20,40", "--networks", "1"], "networks must be >= 2"),
         (["tanh", "--map", "--sigma-w", "1"], "--map"),
         (["tanh", "--map", "--depth", "0"], "depth must be >= 1"),
         (["tanh", "--map", "--density", "log", "--output", "map.png"], "--map"),

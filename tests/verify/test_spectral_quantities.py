@@ -158,6 +158,14 @@ def test_largest_eigenvalues_that_no_theory_knows_are_refused(phi, q0, lengths, 
         verify.predict(phi, 0.5, 0.1, depth=depth, q0=q0, lengths=lengths, quantities=("lambda_max",))
 
 
+@pytest.mark.parametrize("phi", ["tanh", "softplus"])
+def test_the_end_of_one_layers_slopes_is_refused(phi):
+    """With one orthogonal layer lambda_max is the largest of its squared slopes: that comes to its end otherwise."""
+    with pytest.raises(mf.InvalidParameterError, match="vanish as a root"):
+        verify.predict(phi, 1.2, 0.05, depth=1, weights="orthogonal", quantities=("lambda_max",))
+    assert verify.predict(phi, 1.2, 0.05, depth=1, quantities=("lambda_max",)).values["lambda_max"][0] > 0
+
+
 def test_far_tails_above_an_edge_do_not_count():
     """Slopes without a bound, which no network meets at these lengths: the edge below them is what networks show."""
     given = {"depth": 8, "q0": 0.1, "quantities": ("lambda_max",)}
