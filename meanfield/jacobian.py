@@ -129,7 +129,7 @@ class JacobianSpectrum(SpectralResult):
         """ln of `bulk_max`, which does not overflow."""
         if self.spectrum is None:
             return -math.inf
-        return max([*self.spectrum.atoms, *(component.upper.log_z for component in self.spectrum.components)])
+        return self.spectrum.log_max
 
     @functools.cached_property
     def _outliers(self) -> Outliers:
@@ -326,12 +326,11 @@ class _Ends:
 
 def _ends(spectrum: Spectrum, layers: LayerLaws) -> _Ends:
     product, places = spectrum.product, list(spectrum.atoms)
-    tops, bottoms, bulk_tops, bulk_bottoms, error = places[:], places[:], places[:], places[:], 0.0
+    tops, bottoms, bulk_bottoms, error = places[:], places[:], places[:], 0.0
     if spectrum.components:
         upper, lower = spectrum.components[0].upper, spectrum.components[-1].lower
         tops.append(log_top(product, upper))
         bottoms.append(log_bottom(product, lower))
-        bulk_tops.append(upper.log_z)
         bulk_bottoms.append(-math.inf if lower is None else lower.log_z)
         for edge in (upper, lower):
             if edge is not None:
@@ -343,7 +342,7 @@ def _ends(spectrum: Spectrum, layers: LayerLaws) -> _Ends:
         * (float(product.powers.sum()) + max((abs(t) for t in [*tops, *bottoms] if math.isfinite(t)), default=0.0))
     )
     return _Ends(
-        max(tops), min(bottoms), max(bulk_tops), min(bulk_bottoms), error + 10 * layers.unrepresented + rounding
+        max(tops), min(bottoms), spectrum.log_max, min(bulk_bottoms), error + 10 * layers.unrepresented + rounding
     )
 
 

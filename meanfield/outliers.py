@@ -130,9 +130,8 @@ def _upper_end(spectrum: Spectrum) -> tuple[float, float, str]:
     "root" where the density vanishes as one, "atom", "end" where the densities of slopes end, or "tail" where they do
     so for want of reach only: finite networks end before, and may have outliers before.
     """
-    atom = max(spectrum.atoms, default=-math.inf)
-    if not spectrum.components or atom > spectrum.components[0].upper.log_z:
-        return INFINITE, atom, "atom"
+    if not spectrum.components or spectrum.log_max > spectrum.components[0].upper.log_z:
+        return INFINITE, spectrum.log_max, "atom"
     edge = spectrum.components[0].upper
     M = float(spectrum.product.state(edge.w[:, None]).M[0].real)
     tail = edge.kind != "root" and log_top(spectrum.product, edge) > edge.log_z

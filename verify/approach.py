@@ -1,11 +1,13 @@
 """How the extreme eigenvalue of a random matrix comes to its limit as the width grows: slower than by 1/width."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from meanfield.results import Result
+from verify.statistics import Extrapolation, extrapolate
 
 __all__ = ["DIRECT", "TRACY_WIDOM_MEAN", "Approach", "root_scale"]
 
@@ -51,6 +53,12 @@ class Approach(Result):
         if self.isolated:
             return np.where(self._is_near(size), 0.2 * size, 0.0)
         return np.where(self._is_near(size), size / 2, size**2)
+
+    def extrapolated(self, samples: Mapping[int, np.ndarray]) -> Extrapolation:
+        """`extrapolate` of the samples less the shift; its `curvature_bound` has the doubt too."""
+        found = extrapolate({width: values - self.shift(width) for width, values in samples.items()})
+        doubt = np.abs(found.coefficients) @ self.doubt(found.widths)
+        return replace(found, curvature_bound=found.curvature_bound + doubt)
 
     def _first(self, width) -> np.ndarray:
         return self.rate * np.asarray(width, dtype=np.float64) ** (-2 / 3)

@@ -143,7 +143,6 @@ def compare_quantity(
     """
     scale = QUANTITIES[name].scale
     found = estimate(name, samples, approach)
-    doubt = np.abs(found.coefficients) @ approach.doubt(found.widths)
     expected = scale.apply(theory)
     # Of the value, and of its place on the scale: where networks have no spread, nothing else covers it.
     rounding = _reach(scale, theory, scale.rounding(theory)) + ROUNDING * np.abs(expected)
@@ -153,7 +152,7 @@ def compare_quantity(
         theory=theory,
         found=found,
         distance=found.value - expected,
-        allowance=_reach(scale, theory, error) + found.leverage * (rounding + drift) + found.curvature_bound + doubt,
+        allowance=_reach(scale, theory, error) + found.leverage * (rounding + drift) + found.curvature_bound,
         approach=approach,
     )
 

@@ -12,7 +12,7 @@ from verify.approach import DIRECT, Approach
 from verify.networks import network_seed
 from verify.quantities import QUANTITIES, families
 from verify.signals import SignalSetting
-from verify.statistics import Extrapolation, extrapolate
+from verify.statistics import Extrapolation
 
 __all__ = ["FIRST_ROUND", "Samples", "estimate", "measure_network", "sample", "sample_until"]
 
@@ -93,8 +93,7 @@ def sample_until(
 
 def estimate(name: str, samples: Mapping[int, np.ndarray], approach: Approach = DIRECT) -> Extrapolation:
     """One quantity's samples extrapolated to infinite width, on its scale, less what is known of finite width."""
-    scale = QUANTITIES[name].scale
-    return extrapolate({width: scale.apply(array) - approach.shift(width) for width, array in samples.items()})
+    return approach.extrapolated({width: QUANTITIES[name].scale.apply(array) for width, array in samples.items()})
 
 
 def _as_quantities(samples: Samples) -> Samples:

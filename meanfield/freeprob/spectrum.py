@@ -252,6 +252,11 @@ class Spectrum:
         """ln location (-inf for 0) to mass."""
         return _scaled_atoms(self._own_atoms, self.share)
 
+    @property
+    def log_max(self) -> float:
+        """ln of the upper end, of components and point masses; far tails of a law may reach higher."""
+        return max([*self.atoms, *(component.upper.log_z for component in self.components)])
+
     @functools.cached_property
     def law(self) -> SpectralLaw:
         """The law.

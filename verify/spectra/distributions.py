@@ -319,9 +319,7 @@ def _edge_points(samples: Mapping[int, np.ndarray], law: SpectralLaw, atoms: Seq
             gap=math.log(place / edge) if isolated else getattr(law, "log_gap_to_outlier", math.inf),
             isolated=isolated,
         )
-        found = extrapolate({width: values - approach.shift(width) for width, values in ends.items()})
-        doubt = np.abs(found.coefficients) @ approach.doubt(found.widths)
-        points.append(_Point(name, place, place, replace(found, curvature_bound=found.curvature_bound + doubt)))
+        points.append(_Point(name, place, place, approach.extrapolated(ends)))
     return points
 
 
