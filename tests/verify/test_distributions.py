@@ -114,6 +114,22 @@ def test_an_outlier_is_compared_in_place_of_the_edge():
     assert abs(point.estimate - point.theory) <= 4 * point.standard_error
 
 
+def test_a_law_without_an_end_is_compared_inside():
+    """Slopes without a bound: the support has no upper end, and there is no density near it to ask for."""
+    given = {"depth": 4}
+    law = mf.jacobian_spectrum("x + 0.05*x**3", 0.7, 0.1, **given)
+    assert law.lambda_max == math.inf
+    networks = {"networks": 24, "seed": 5, **given}
+    measured = {
+        width: verify.jacobian_singular_values("x + 0.05*x**3", 0.7, 0.1, width=width, **networks) ** 2
+        for width in (50, 100, 200)
+    }
+    found = verify.compare_spectrum(measured, law)
+    assert found.passed, found.verdict
+    assert found.edges == ()
+    assert not verify.compare_spectrum(measured, mf.jacobian_spectrum("x + 0.05*x**3", 0.7, 0.1, depth=3)).passed
+
+
 @pytest.mark.parametrize("wrong", ["depth", "sigma_w", "orthogonal"])
 def test_a_wrong_law_fails(wrong):
     if wrong == "sigma_w":

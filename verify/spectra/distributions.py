@@ -308,18 +308,19 @@ def _edge_points(samples: Mapping[int, np.ndarray], law: SpectralLaw, atoms: Seq
         place, name = (outlier, "outlier") if isolated else (edge, name)
         if edge <= 0 or any(abs(at - place) <= SAME * place for at, _ in atoms):
             continue
-        kappa = edge_scale(law, upper=sign > 0)
+        # Far tails of a law may have no end, and no density near it.
+        ended = edge < math.inf
+        kappa = edge_scale(law, upper=sign > 0) if ended else math.nan
         ends = {width: rows[:, column] / place for width, rows in samples.items()}
-        if math.isnan(kappa) and not isolated:
-            if _is_hard(law, upper=sign > 0):
-                points.append(_Point(name, place, place, _between_powers(ends)))
-            continue
-        approach = Approach(
-            rate=0.0 if math.isnan(kappa) else sign * TRACY_WIDOM_MEAN / edge * kappa ** (-2 / 3),
-            gap=math.log(place / edge) if isolated else getattr(law, "log_gap_to_outlier", math.inf),
-            isolated=isolated,
-        )
-        points.append(_Point(name, place, place, approach.extrapolated(ends)))
+        if not math.isnan(kappa):
+            gap = math.log(place / edge) if isolated else getattr(law, "log_gap_to_outlier", math.inf)
+            rate = sign * TRACY_WIDOM_MEAN / edge * kappa ** (-2 / 3)
+            approach = Approach(rate=rate, gap=gap if sign > 0 else math.inf, isolated=isolated)
+            points.append(_Point(name, place, place, approach.extrapolated(ends)))
+        elif isolated:
+            points.append(_Point(name, place, place, extrapolate(ends)))
+        elif ended and _is_hard(law, upper=sign > 0):
+            points.append(_Point(name, place, place, _between_powers(ends)))
     return points
 
 
